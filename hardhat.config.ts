@@ -1,0 +1,33 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "hardhat/config";
+
+// The compiler comes from npm (soljson), so that nothing is downloaded while building.
+const compiler = fileURLToPath(new URL("./node_modules/solc/soljson.js", import.meta.url));
+
+/** What every simulated chain of this project shares. Mainnet's rules: code size limited, one block a transaction. */
+const chain = {
+  type: "edr-simulated",
+  chainType: "l1",
+  chainId: 31337,
+  hardfork: "cancun",
+  allowUnlimitedContractSize: false,
+  blockGasLimit: 45_000_000n,
+  mining: { auto: true },
+  accounts: { count: 50, accountsBalance: 10n ** 24n },
+} as const;
+
+export default defineConfig({
+  paths: { sources: "./contracts", tests: { solidity: "./test/solidity" } },
+  solidity: {
+    version: "0.8.30",
+    path: compiler,
+    // Keep in step with foundry.toml: both must produce the same bytecode.
+    settings: {
+      optimizer: { enabled: true, runs: 200 },
+      evmVersion: "cancun",
+      metadata: { bytecodeHash: "none" },
+    },
+  },
+  networks: { default: chain, node: chain },
+  test: { solidity: { fuzz: { runs: 256 }, invariant: { runs: 64, depth: 50, failOnRevert: true } } },
+});
