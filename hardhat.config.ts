@@ -1,8 +1,8 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "hardhat/config";
 
-// The compiler comes from npm (soljson), so that nothing is downloaded while building.
-const compiler = fileURLToPath(new URL("./node_modules/solc/soljson.js", import.meta.url));
+// The compiler comes from npm, so that nothing is downloaded while building.
+const compiler = fileURLToPath(new URL("./scripts/soljson.cjs", import.meta.url));
 
 /** What every simulated chain of this project shares. Mainnet's rules: code size limited, one block a transaction. */
 const chain = {
