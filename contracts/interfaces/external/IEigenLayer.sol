@@ -249,3 +249,68 @@ interface IPermissionController {
     /// @notice Whether `caller` may call.
     function canCall(address account, address caller, address target, bytes4 selector) external returns (bool);
 }
+
+/// @notice Asked by the allocation manager when operators join or leave sets of an AVS; may revert. An AVS without a
+/// registrar of its own has to answer these calls itself.
+interface IAVSRegistrar {
+    /// @notice The operator joins the sets; a revert refuses it.
+    function registerOperator(address operator, address avs, uint32[] calldata operatorSetIds, bytes calldata data)
+        external;
+
+    /// @notice The operator leaves the sets; a revert keeps it in.
+    function deregisterOperator(address operator, address avs, uint32[] calldata operatorSetIds) external;
+
+    /// @notice Whether the registrar answers for `avs`.
+    function supportsAVS(address avs) external view returns (bool);
+}
+
+/// @notice Pays rewards from Merkle roots; amounts are cumulative, so each claim pays the difference to the last one.
+interface IRewardsCoordinator {
+    struct DistributionRoot {
+        bytes32 root;
+        uint32 rewardsCalculationEndTimestamp;
+        uint32 activatedAt;
+        bool disabled;
+    }
+
+    struct EarnerTreeMerkleLeaf {
+        address earner;
+        bytes32 earnerTokenRoot;
+    }
+
+    struct TokenTreeMerkleLeaf {
+        IERC20 token;
+        uint256 cumulativeEarnings;
+    }
+
+    struct RewardsMerkleClaim {
+        uint32 rootIndex;
+        uint32 earnerIndex;
+        bytes earnerTreeProof;
+        EarnerTreeMerkleLeaf earnerLeaf;
+        uint32[] tokenIndices;
+        bytes[] tokenTreeProofs;
+        TokenTreeMerkleLeaf[] tokenLeaves;
+    }
+
+    /// @notice Lets `claimer` alone claim for the caller; zero: the caller itself.
+    function setClaimerFor(address claimer) external;
+
+    /// @notice Pays what the claim proves to `recipient`; only the earner or its claimer.
+    function processClaim(RewardsMerkleClaim calldata claim, address recipient) external;
+
+    /// @notice True, or reverts with the reason.
+    function checkClaim(RewardsMerkleClaim calldata claim) external view returns (bool);
+
+    /// @notice Who claims for `earner`; zero: the earner itself.
+    function claimerFor(address earner) external view returns (address);
+
+    /// @notice What `earner` has been paid of `token` so far.
+    function cumulativeClaimed(address earner, IERC20 token) external view returns (uint256);
+
+    /// @notice Number of roots.
+    function getDistributionRootsLength() external view returns (uint256);
+
+    /// @notice A root by its index.
+    function getDistributionRootAtIndex(uint256 index) external view returns (DistributionRoot memory);
+}
