@@ -179,11 +179,8 @@ interface IAllocationManager {
         returns (uint256 slashId, uint256[] memory shares);
 
     /// @notice Frees the magnitude of deallocations whose delay is over; permissionless.
-    function clearDeallocationQueue(
-        address operator,
-        IStrategy[] calldata strategies,
-        uint16[] calldata numToClear
-    ) external;
+    function clearDeallocationQueue(address operator, IStrategy[] calldata strategies, uint16[] calldata numToClear)
+        external;
 
     /// @notice Creates operator sets of the calling AVS.
     function createOperatorSets(address avs, CreateSetParamsV2[] calldata params) external;
@@ -198,10 +195,7 @@ interface IAllocationManager {
     function getMaxMagnitude(address operator, IStrategy strategy) external view returns (uint64);
 
     /// @notice The same for several operators.
-    function getMaxMagnitudes(address[] calldata operators, IStrategy strategy)
-        external
-        view
-        returns (uint64[] memory);
+    function getMaxMagnitudes(address[] calldata operators, IStrategy strategy) external view returns (uint64[] memory);
 
     /// @notice Max magnitudes at the end of `blockNumber`; the latest for a block to come.
     function getMaxMagnitudesAtBlock(address operator, IStrategy[] calldata strategies, uint32 blockNumber)
@@ -248,20 +242,6 @@ interface IPermissionController {
 
     /// @notice Whether `caller` may call.
     function canCall(address account, address caller, address target, bytes4 selector) external returns (bool);
-}
-
-/// @notice Asked by the allocation manager when operators join or leave sets of an AVS; may revert. An AVS without a
-/// registrar of its own has to answer these calls itself.
-interface IAVSRegistrar {
-    /// @notice The operator joins the sets; a revert refuses it.
-    function registerOperator(address operator, address avs, uint32[] calldata operatorSetIds, bytes calldata data)
-        external;
-
-    /// @notice The operator leaves the sets; a revert keeps it in.
-    function deregisterOperator(address operator, address avs, uint32[] calldata operatorSetIds) external;
-
-    /// @notice Whether the registrar answers for `avs`.
-    function supportsAVS(address avs) external view returns (bool);
 }
 
 /// @notice Pays rewards from Merkle roots; amounts are cumulative, so each claim pays the difference to the last one.
