@@ -247,8 +247,8 @@ library Queue {
     }
 
     /// @notice Claims exactly so many assets with as few shares as possible, oldest first, from at most 32 requests.
-    /// @dev First out of the credit, then out of shares: the smallest s that pays at least the rest; a tail of the last
-    /// request that is worth 0 wei goes with it, so no dust stays behind. A(s) moves in steps
+    /// @dev First out of the credit, then out of shares: the smallest s that pays at least the rest; what the last
+    /// request has behind it goes along where that is worth 0 wei, so no dust stays. A(s) moves in steps
     /// (a share may be worth several wei), so these shares may be worth a little more than asked; the excess, less than
     /// the worth of one share, is not lost but becomes the controller's credit. So at any time
     /// paid + credit + A(end) - A(first unclaimed share) is constant for him.
@@ -326,8 +326,10 @@ library Queue {
         (paid, newHint) = _assetsAt(self, end, newHint);
         paid -= before;
         if (paid > assets) {
-            end = _sharesFor(self, before + assets);
-            paid = assetsAt(self, end) - before;
+            uint256 to = _sharesFor(self, before + assets);
+            uint256 worth = assetsAt(self, to) - before;
+            // where the shares behind `to` are worth nothing they go along
+            if (worth != paid) (end, paid) = (to, worth);
         }
         request.start = uint128(end);
         taken = end - start;
