@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "hardhat/config";
+import { forgeTask } from "./tasks/forge.ts";
 
 // The compiler comes from npm, so that nothing is downloaded while building.
 const compiler = fileURLToPath(new URL("./scripts/soljson.cjs", import.meta.url));
@@ -28,6 +29,7 @@ export default defineConfig({
       metadata: { bytecodeHash: "none" },
     },
   },
+  tasks: [forgeTask],
   networks: { default: chain, node: chain },
   test: { solidity: { fuzz: { runs: 256 }, invariant: { runs: 64, depth: 50, failOnRevert: true } } },
 });
