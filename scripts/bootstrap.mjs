@@ -103,14 +103,18 @@ function install(node) {
   rmSync(stampFile, { force: true });
   const env = { ...process.env, PATH: dirname(node) + delimiter + process.env.PATH };
   // npm's environment of the outer command would otherwise rule the inner one.
-  for (const name of Object.keys(env)) if (/^npm_(config_(global|prefix|local_prefix)|lifecycle|package)/i.test(name)) delete env[name];
+  for (const name of Object.keys(env))
+    if (/^npm_(config_(global|prefix|local_prefix)|lifecycle|package)/i.test(name)) delete env[name];
   const answer = spawnSync(node, [npmScript(), "ci", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: root,
     env,
     stdio: ["ignore", "ignore", "inherit"],
   });
   if (answer.status !== 0) {
-    fail("the packages could not be installed (npm's words are above).", "Check the network and free disk space, then try again: it starts over cleanly.");
+    fail(
+      "the packages could not be installed (npm's words are above).",
+      "Check the network and free disk space, then try again: it starts over cleanly.",
+    );
   }
   say(`packages installed (${seconds(begin)})`);
 }

@@ -72,7 +72,8 @@ for (const [name, version] of Object.entries({ ...manifest.dependencies, ...mani
   if (!/^\d+\.\d+\.\d+/.test(version)) problems.push(`package.json: pin ${name} to one version instead of ${version}`);
 }
 for (const [place, entry] of Object.entries(lock.packages)) {
-  if (entry.resolved?.startsWith("http")) problems.push(`${place}: a registry address; .npmrc keeps it out on npm 10.7+`);
+  if (entry.resolved?.startsWith("http"))
+    problems.push(`${place}: a registry address; .npmrc keeps it out on npm 10.7+`);
 }
 const gaps = missing(lock);
 if (process.argv.includes("--fix") && gaps.size > 0) {

@@ -6,11 +6,21 @@ import { join } from "node:path";
 import { HARDHAT, ROOT } from "./tools.ts";
 
 const STAMP = join(ROOT, "artifacts", ".build.json");
-const INPUTS = ["contracts/**/*.sol", "hardhat.config.ts", "remappings.txt", "package-lock.json", "scripts/soljson.cjs"];
+const INPUTS = [
+  "contracts/**/*.sol",
+  "hardhat.config.ts",
+  "remappings.txt",
+  "package-lock.json",
+  "scripts/soljson.cjs",
+];
 
 function fingerprint(): string {
   const hash = createHash("sha256");
-  for (const file of globSync(INPUTS, { cwd: ROOT }).sort()) hash.update(file).update("\0").update(readFileSync(join(ROOT, file)));
+  for (const file of globSync(INPUTS, { cwd: ROOT }).sort())
+    hash
+      .update(file)
+      .update("\0")
+      .update(readFileSync(join(ROOT, file)));
   return hash.digest("hex");
 }
 
