@@ -181,6 +181,13 @@ contract MathHarness {
         return queue.push(controller, shares);
     }
 
+    /// @notice Several requests in one block.
+    function pushAll(address[] calldata controllers, uint256[] calldata shares) external {
+        for (uint256 i; i < controllers.length; ++i) {
+            queue.push(controllers[i], shares[i]);
+        }
+    }
+
     function finalise(uint256 shares, uint256 assets) external {
         queue.finalise(shares, assets);
     }

@@ -349,6 +349,22 @@ contract ExposureTest is Test {
         assertLt(left - gasleft(), 1_500_000);
     }
 
+    /// @dev Slopes and levels in geometric progression: the most steps that were found, about 30.
+    function test_LimitOfTheSlowestShapeFoundIsAffordable() public view {
+        Exposure.Line memory line;
+        line.level = new uint256[](32);
+        line.slope = new uint256[](32);
+        for (uint256 i; i < 32; ++i) {
+            line.slope[i] = 1 << (3 * i);
+            line.level[i] = (1 << 200) - (1 << (6 * i));
+        }
+        uint256 available = Exposure.demand(line, 4, 3);
+        uint256 left = gasleft();
+        uint256 d = Exposure.limit(line, 4, available, 2 ** 110);
+        assertLt(left - gasleft(), 2_000_000);
+        assertEq(d, 3);
+    }
+
     function _line(uint256 seed) internal pure returns (Exposure.Line memory) {
         uint256[] memory exposure = _values(seed, 32, 2 ** 115);
         uint256[] memory rho = new uint256[](exposure.length);
