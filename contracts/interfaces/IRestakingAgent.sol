@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.30;
+
+import {IDelegationManager, OperatorSet} from "./external/IEigenLayer.sol";
+
+/// @title An operator of EigenLayer that is the staker of its own stake
+/// @notice One per tier and node operator. Its stake and its allocations move only as the tier's managers say; the node
+/// operator runs the software and holds the keys, and can neither allocate nor withdraw nor leave with anything.
+interface IRestakingAgent {
+    /// @notice The agent registered for an operator set through its node operator.
+    event Registered(address indexed avs, uint32 id);
+    /// @notice The tier's curator named another node operator.
+    event NodeOperatorChanged(address indexed nodeOperator);
+
+    /// @notice The caller may not do this.
+    error NotAuthorised(address caller);
+
+    /// @notice Deposits all staking tokens that the agent holds. Only StakeManager.
+    function deposit() external returns (uint256 depositShares);
+
+    /// @notice Queues deposit shares for withdrawal and returns what EigenLayer recorded. Only StakeManager, Allocator.
+    function queue(uint256 depositShares) external returns (IDelegationManager.Withdrawal memory);
+
+    /// @notice Completes a withdrawal, in tokens to `receiver` or back into shares. Only StakeManager.
+    function complete(uint24 nonce, uint32 startBlock, uint128 scaledShares, bool asTokens, address receiver) external;
+
+    /// @notice Sets the allocation to one set (WAD). Only Allocator.
+    function allocate(OperatorSet calldata operatorSet, uint64 magnitude) external;
+
+    /// @notice Deregisters from one set. Only Allocator.
+    function deregister(OperatorSet calldata operatorSet) external;
+
+    /// @notice Node operator: registers for a set of the mandate that is not quarantined; `data` goes to the AVS.
+    function register(OperatorSet calldata operatorSet, bytes calldata data) external;
+
+    /// @notice Who runs the agent's software.
+    function nodeOperator() external view returns (address);
+
+    /// @notice The tier.
+    function tier() external view returns (address);
+}
