@@ -37,10 +37,19 @@ export async function buildContracts(): Promise<boolean> {
   const now = fingerprint();
   if (lastBuild() === now) return false;
   rmSync(STAMP, { force: true });
-  // Contracts only: the tests are built where they are run.
-  const child = spawn(process.execPath, [HARDHAT, "build", "--no-tests", "--quiet"], { cwd: ROOT, stdio: "inherit" });
-  const code = await new Promise<number | null>((resolve, reject) => child.on("exit", resolve).on("error", reject));
-  if (code !== 0) throw new Error("The contracts do not compile: the compiler's words are above.");
+  // Contracts only: the tests are built where they are run. Warnings are `npm test`'s business, not a first visitor's.
+  const child = spawn(process.execPath, [HARDHAT, "build", "--no-tests"], {
+    cwd: ROOT,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let printed = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk: Buffer) => {
+      printed += chunk.toString("utf8");
+    });
+  }
+  const code = await new Promise<number | null>((resolve, reject) => child.on("close", resolve).on("error", reject));
+  if (code !== 0) throw new Error(`The contracts do not compile:\n${printed}`);
   mkdirSync(join(ROOT, "artifacts"), { recursive: true });
   writeFileSync(STAMP, now);
   return true;
