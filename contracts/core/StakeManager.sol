@@ -78,7 +78,7 @@ contract StakeManager is IStakeManager, Initializable {
     function redeploy(uint256 agent, uint256 assets) external {
         Store storage $ = _store();
         $.tier.begin();
-        (, uint256 cover, uint256 value) = $.tier.deployRoom();
+        (, uint256 cover, uint256 value) = deployRoom();
         uint256 limit = _limit($, agent, type(uint256).max, cover, value);
         if (assets == 0 || assets > limit) revert ExceedsDeployLimit(assets, limit);
         address account = _fit($, agent);
@@ -159,7 +159,7 @@ contract StakeManager is IStakeManager, Initializable {
     /// @inheritdoc IStakeManager
     function deployLimit(uint256 agent) public view returns (uint256) {
         Store storage $ = _store();
-        (uint256 idle, uint256 cover, uint256 value) = $.tier.deployRoom();
+        (uint256 idle, uint256 cover, uint256 value) = deployRoom();
         return _limit($, agent, Math.min(idle, $.module.stakeLimit()), cover, value);
     }
 
@@ -190,6 +190,23 @@ contract StakeManager is IStakeManager, Initializable {
         (, uint256 wait) = tier.maturity();
         uint256 due = Math.min(room, _assets(junior, _matured(tier, wait), p.books.junior));
         wanted += Math.max(due, _assets(junior, overdueShares(), p.books.junior));
+    }
+
+    /// @inheritdoc IStakeManager
+    function deployRoom() public view returns (uint256 idle, uint256 cover, uint256 value) {
+        ITier tier = _store().tier;
+        ITier.Preview memory p = tier.preview();
+        (ITier.Shares memory senior, ITier.Shares memory junior) = (tier.shares(true), tier.shares(false));
+        (idle,) = tier.cash();
+        value = p.value;
+        cover = p.books.reserve + p.books.junior - _assets(junior, junior.queued, p.books.junior);
+        uint256 claimed =
+            _assets(senior, senior.queued, p.books.senior) + value * p.observation.params.bufferBps / Exposure.Q;
+        if (junior.queued != 0) {
+            (, uint256 wait) = tier.maturity();
+            claimed += _assets(junior, _matured(tier, wait), p.books.junior);
+        }
+        idle = Math.saturatingSub(idle, claimed);
     }
 
     /// @inheritdoc IStakeManager
@@ -259,7 +276,7 @@ contract StakeManager is IStakeManager, Initializable {
 
     /// @dev The agent most above its weight among those that may queue a batch now, and what it can give (wei).
     function _mostAbove(Store storage $) private view returns (uint256 agent, uint256 available) {
-        (,, uint256 value) = $.tier.deployRoom();
+        (,, uint256 value) = deployRoom();
         uint256[] memory stakes = $.risk.stakes();
         int256 most = type(int256).min;
         for (uint256 i; i < stakes.length; ++i) {

@@ -32,8 +32,6 @@ contract Tier is ITier, AccessManagedUpgradeable {
     uint256 private constant DEFICIT_BPS = 1;
     uint40 private constant DEFICIT_TERM = 14 days;
     uint40 private constant DEFICIT_MAX_TERM = 28 days;
-    /// @dev What the largest preview may use: 8 agents with 16 exits and 8 sets each, all slashed, all sets stale.
-    uint256 private constant PREVIEW_GAS = 12_000_000;
 
     /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
     IWETH private immutable WETH;
@@ -330,28 +328,25 @@ contract Tier is ITier, AccessManagedUpgradeable {
     // --------------------------------------------------------------------------------------------- entries
 
     /// @inheritdoc ITier
-    function deposit(uint256 assets) external locks returns (uint256 shares_) {
-        Store storage $ = _store();
-        bool isSenior = _live($, msg.sender);
-        Observation memory o = _sync($);
-        (uint256 book, uint256 supply) = _tranche($, isSenior);
-        shares_ = supply == 0 ? assets : Math.mulDiv(assets, supply, book);
-        _enter($, o, isSenior, assets, shares_);
+    function deposit(uint256 assets) external returns (uint256 shares_) {
+        (, shares_) = _enter(assets, false);
     }
 
     /// @inheritdoc ITier
-    function mint(uint256 shares_) external locks returns (uint256 assets) {
-        Store storage $ = _store();
-        bool isSenior = _live($, msg.sender);
-        Observation memory o = _sync($);
-        (uint256 book, uint256 supply) = _tranche($, isSenior);
-        assets = supply == 0 ? shares_ : Math.mulDiv(shares_, book, supply, Math.Rounding.Ceil);
-        _enter($, o, isSenior, assets, shares_);
+    function mint(uint256 shares_) external returns (uint256 assets) {
+        (assets,) = _enter(shares_, true);
     }
 
-    function _enter(Store storage $, Observation memory o, bool isSenior, uint256 assets, uint256 shares_) private {
-        // the sync may have retired the very token that calls
-        if (_live($, msg.sender) != isSenior) revert EntriesClosed();
+    function _enter(uint256 amount, bool isShares) private locks returns (uint256 assets, uint256 shares_) {
+        Store storage $ = _store();
+        Observation memory o = _sync($);
+        bool isSenior = _live($, msg.sender); // after the sync, which may have retired the very token that calls
+        (assets, shares_) = (amount, amount);
+        (uint256 book, uint256 supply) = _tranche($, isSenior);
+        if (supply != 0) {
+            if (isShares) assets = Math.mulDiv(amount, book, supply, Math.Rounding.Ceil);
+            else shares_ = Math.mulDiv(amount, supply, book);
+        }
         if (shares_ == 0 || assets == 0) revert ZeroAmount();
         Waterfall.Books memory b = _books($);
         uint256 value = b.total();
@@ -363,13 +358,12 @@ contract Tier is ITier, AccessManagedUpgradeable {
         }
         if (!fits) revert ExceedsDepositLimit(assets, _depositLimit($, o, b, isSenior, room));
         Shares storage s = isSenior ? $.seniorShares : $.juniorShares;
-        if (s.supply == 0 && assets < FIRST_DEPOSIT) revert DepositTooSmall(assets, FIRST_DEPOSIT);
+        if (supply == 0 && assets < FIRST_DEPOSIT) revert DepositTooSmall(assets, FIRST_DEPOSIT);
         s.supply += shares_.toUint128();
         if (isSenior) $.senior += uint128(assets);
         else $.junior += uint128(assets);
         $.idle += uint128(assets);
         _storeUtilisation($, o);
-        emit Deposited(msg.sender, assets, shares_);
     }
 
     function _open(Store storage $, bool isSenior, uint256 reserve, Deficit memory d) private view returns (bool) {
@@ -410,7 +404,6 @@ contract Tier is ITier, AccessManagedUpgradeable {
                 $.idle -= uint128(assets);
                 $.reserved += uint128(assets);
                 if (!isSenior) _gate($, o, uint256($.reserve) + $.junior);
-                emit Finalised(msg.sender, done, assets);
             }
         }
         _storeUtilisation($, o);
@@ -600,13 +593,11 @@ contract Tier is ITier, AccessManagedUpgradeable {
         $.idle -= uint128(assets);
         WETH.withdraw(assets);
         tokens = $.module.stake{value: assets}(agent);
-        emit Staked(agent, assets, tokens);
     }
 
     /// @inheritdoc ITier
     function creditUnstaked(uint256 assets) external holdsLock(address(_store().module)) {
         _store().idle += assets.toUint128();
-        emit Unstaked(assets);
     }
 
     // ----------------------------------------------------------------------------------------------- views
@@ -621,26 +612,6 @@ contract Tier is ITier, AccessManagedUpgradeable {
     function previewAssets(bool isSenior) external view returns (uint256) {
         Waterfall.Books memory b = preview().books;
         return isSenior ? b.senior : b.junior;
-    }
-
-    /// @inheritdoc ITier
-    function collateralRate(bool isSenior) external view returns (uint256) {
-        uint256 supply = (isSenior ? _store().seniorShares : _store().juniorShares).supply;
-        return supply == 0 ? WAD : Math.mulDiv(trancheAssets(isSenior), WAD, supply);
-    }
-
-    /// @inheritdoc ITier
-    function trancheAssets(bool isSenior) public view returns (uint256) {
-        Store storage $ = _store();
-        if (locked()) return isSenior ? $.senior : $.junior;
-        uint256 available = gasleft() / 64 * 63;
-        try this.previewAssets{gas: Math.min(available, PREVIEW_GAS)}(isSenior) returns (uint256 assets) {
-            return assets;
-        } catch {
-            // with less gas than a preview may use, the failure says nothing about EigenLayer
-            if (available < PREVIEW_GAS) revert InsufficientGas(available, PREVIEW_GAS);
-            return isSenior ? $.senior : $.junior;
-        }
     }
 
     /// @inheritdoc ITier
@@ -661,26 +632,6 @@ contract Tier is ITier, AccessManagedUpgradeable {
         Preview memory p = preview();
         if (isSenior ? p.seniorRetires : p.juniorRetires) return 0;
         return _finalisable($, p.observation, p.books, isSenior, p.deficit);
-    }
-
-    /// @inheritdoc ITier
-    function maxInstantRedeem() external view returns (uint256) {
-        Store storage $ = _store();
-        if ($.seniorToken == address(0) || locked() || $.seniorShares.queued != 0) return 0;
-        Preview memory p = preview();
-        if (p.utilisation > WAD || p.deficit.closesAt != 0 || p.seniorRetires || p.books.senior == 0) return 0;
-        // the largest gross whose net fits into idle
-        uint256 gross = Math.mulDiv($.idle, Exposure.Q, Exposure.Q - p.observation.params.instantFeeBps);
-        return Math.min($.seniorShares.supply, Math.mulDiv(gross, $.seniorShares.supply, p.books.senior));
-    }
-
-    /// @inheritdoc ITier
-    function deployRoom() external view returns (uint256 idle, uint256 cover, uint256 value) {
-        Store storage $ = _store();
-        Preview memory p = preview();
-        idle = _deployable($, p.observation, p.books);
-        cover = p.books.reserve + p.books.junior - _queuedJunior($, p.books.junior);
-        value = p.value;
     }
 
     /// @inheritdoc ITier

@@ -13,6 +13,7 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {ITier} from "../interfaces/ITier.sol";
 import {ITrancheToken} from "../interfaces/ITrancheToken.sol";
 import {Queue} from "../libraries/Queue.sol";
+import {Waterfall} from "../libraries/Waterfall.sol";
 
 /// @title One series of a tranche
 /// @notice See {ITrancheToken}. Escrowed shares lie with the token itself until they are finalised and burned.
@@ -21,6 +22,9 @@ contract TrancheToken is ITrancheToken, ERC20PermitUpgradeable, IERC165 {
     using SafeERC20 for IERC20;
 
     uint256 private constant MIN_REQUEST = 0.01 ether;
+    uint256 private constant BPS = 10_000;
+    /// @dev What the largest preview may use: 8 agents with 16 exits and 8 sets each, all slashed, all sets stale.
+    uint256 private constant PREVIEW_GAS = 12_000_000;
 
     /// @custom:storage-location erc7201:bulkhead.storage.TrancheToken
     struct Store {
@@ -103,10 +107,25 @@ contract TrancheToken is ITrancheToken, ERC20PermitUpgradeable, IERC165 {
         return address(_store().asset);
     }
 
-    /// @notice Assets in the tranche's book, unvested gains left out; zero once retired.
+    /// @notice Assets in the tranche's book after a sync (wei), unvested gains left out; as last stored while the tier's
+    /// lock is held or where EigenLayer cannot be read; zero once retired. Reverts only InsufficientGas.
     function totalAssets() public view returns (uint256) {
         Store storage $ = _store();
-        return _isLive() ? $.tier.trancheAssets($.senior) : 0;
+        if (!_isLive()) return 0;
+        if ($.tier.locked()) return _storedAssets();
+        uint256 available = gasleft() / 64 * 63;
+        try $.tier.previewAssets{gas: Math.min(available, PREVIEW_GAS)}($.senior) returns (uint256 assets) {
+            return assets;
+        } catch {
+            // with less gas than a preview may use, the failure says nothing about EigenLayer
+            if (available < PREVIEW_GAS) revert InsufficientGas(available, PREVIEW_GAS);
+            return _storedAssets();
+        }
+    }
+
+    function _storedAssets() private view returns (uint256) {
+        Waterfall.Books memory b = _store().tier.books();
+        return _store().senior ? b.senior : b.junior;
     }
 
     /// @notice Shares for `assets`, rounded down; one to one while there are none.
@@ -183,7 +202,7 @@ contract TrancheToken is ITrancheToken, ERC20PermitUpgradeable, IERC165 {
             controller != msg.sender && controller != owner && !isOperator(controller, msg.sender)
                 && !isOperator(controller, owner)
         ) revert NotController(msg.sender, controller);
-        if (shares == 0 || (shares != balanceOf(owner) && convertToAssetsStored(shares) < MIN_REQUEST)) {
+        if (shares == 0 || (shares != balanceOf(owner) && _storedValue(shares) < MIN_REQUEST)) {
             revert RequestTooSmall(shares, MIN_REQUEST);
         }
         if (owner != msg.sender && !isOperator(owner, msg.sender)) _spendAllowance(owner, msg.sender, shares);
@@ -194,11 +213,8 @@ contract TrancheToken is ITrancheToken, ERC20PermitUpgradeable, IERC165 {
     }
 
     /// @dev At the last stored rate: a request does not sync.
-    function convertToAssetsStored(uint256 shares) private view returns (uint256) {
-        Store storage $ = _store();
-        ITier.Shares memory s = $.tier.shares($.senior);
-        uint256 book = $.senior ? $.tier.books().senior : $.tier.books().junior;
-        return s.supply == 0 ? shares : Math.mulDiv(shares, book, s.supply);
+    function _storedValue(uint256 shares) private view returns (uint256) {
+        return Math.mulDiv(shares, _storedAssets(), totalSupply());
     }
 
     /// @inheritdoc ITrancheToken
@@ -254,6 +270,23 @@ contract TrancheToken is ITrancheToken, ERC20PermitUpgradeable, IERC165 {
     }
 
     // ------------------------------------------------------------------------------------------------ views
+
+    /// @inheritdoc ITrancheToken
+    function collateralRate() external view returns (uint256) {
+        return _toAssets(1e18, Math.Rounding.Floor);
+    }
+
+    /// @inheritdoc ITrancheToken
+    function maxInstantRedeem() external view returns (uint256) {
+        Store storage $ = _store();
+        if (!$.senior || !_isLive() || $.tier.locked() || $.queue.pendingShares() != 0) return 0;
+        ITier.Preview memory p = $.tier.preview();
+        if (p.utilisation > 1e18 || p.deficit.closesAt != 0 || p.seniorRetires || p.books.senior == 0) return 0;
+        // the largest gross whose net fits into idle
+        (uint256 idle,) = $.tier.cash();
+        uint256 gross = Math.mulDiv(idle, BPS, BPS - p.observation.params.instantFeeBps);
+        return Math.min(totalSupply(), Math.mulDiv(gross, totalSupply(), p.books.senior));
+    }
 
     /// @inheritdoc ITrancheToken
     function maturedShares(uint256 blockNumber) external view returns (uint256) {

@@ -232,9 +232,6 @@ interface IRiskManager is IRiskTypes {
     /// @notice Value (wei, rounded down) of each agent's stake without its withdrawal queue.
     function stakes() external view returns (uint256[] memory);
 
-    /// @notice Value (wei, rounded up and padded) of each agent that a slash could reach, A_i.
-    function slashable() external view returns (uint256[] memory);
-
     function params() external view returns (Params memory);
     function agentCount() external view returns (uint256);
     function setCount() external view returns (uint256);

@@ -61,6 +61,10 @@ interface IStakeManager {
         view
         returns (uint256 wanted, uint256 idle, uint256 queued, uint256 loose, uint256 unstaking);
 
+    /// @notice What new exposure may rely on, after a sync: idle that no queue and no buffer claims, cover R + J less
+    /// queued junior (rounded up), and V. All wei.
+    function deployRoom() external view returns (uint256 idle, uint256 cover, uint256 value);
+
     /// @notice What deleveraging restores U_fwd with, after a sync: R + J less overdue junior (rounded up), and V (wei).
     function forwardCover() external view returns (uint256 cover, uint256 value);
 

@@ -88,10 +88,6 @@ interface ITier {
         uint256 junior,
         uint256 senior
     );
-    /// @notice A deposit into a tranche (wei, shares).
-    event Deposited(address indexed token, uint256 assets, uint256 shares);
-    /// @notice Queued shares were finalised and their assets set aside.
-    event Finalised(address indexed token, uint256 shares, uint256 assets);
     /// @notice A senior holder left at once from idle; `fee` went into G.
     event InstantlyRedeemed(address indexed token, uint256 shares, uint256 assets, uint256 fee);
     /// @notice Assets left the tier for `receiver`.
@@ -112,10 +108,6 @@ interface ITier {
     event SeriesOpened(address indexed token, bool senior);
     /// @notice Entries were paused or opened again by the guardian.
     event EntriesPaused(bool paused);
-    /// @notice Idle ETH went out to be staked for an agent.
-    event Staked(address indexed agent, uint256 assets, uint256 tokens);
-    /// @notice ETH came back from the staking protocol.
-    event Unstaked(uint256 assets);
 
     /// @notice The lock is held: another call of this tier is under way.
     error Locked();
@@ -149,8 +141,6 @@ interface ITier {
     error DeficitStillOpen(uint40 closesAt);
     /// @notice The tranche has a live series.
     error SeriesLive(address token);
-    /// @notice A preview failed and the caller sent less gas than a preview may use, so nothing can be concluded.
-    error InsufficientGas(uint256 available, uint256 needed);
 
     // ---- the tranche tokens
 
@@ -233,25 +223,11 @@ interface ITier {
     /// @notice The tranche's book after a sync (wei); reverts where a preview does.
     function previewAssets(bool senior) external view returns (uint256);
 
-    /// @notice Assets (wei, rounded down) of 1e18 shares of the live series, after a sync; the last stored rate while
-    /// the lock is held or where a preview fails. Reverts only InsufficientGas.
-    function collateralRate(bool senior) external view returns (uint256);
-
     /// @notice Largest deposit (wei) that the tranche takes now: it passes and one wei more reverts.
     function maxDeposit(bool senior) external view returns (uint256);
 
     /// @notice Shares of the tranche that can be finalised now.
     function finalisable(bool senior) external view returns (uint256);
-
-    /// @notice Largest number of senior shares that `redeemInstantly` would serve now.
-    function maxInstantRedeem() external view returns (uint256);
-
-    /// @notice Assets in the tranche's book as a rate sees it: live, or last stored as in `collateralRate`.
-    function trancheAssets(bool senior) external view returns (uint256);
-
-    /// @notice What new exposure may rely on, after a sync: idle that no queue and no buffer claims, cover R + J less
-    /// queued junior (rounded up), and V. All wei.
-    function deployRoom() external view returns (uint256 idle, uint256 cover, uint256 value);
 
     /// @notice R, J, S, G as stored at the last sync (wei).
     function books() external view returns (Waterfall.Books memory);

@@ -36,6 +36,9 @@ interface ITrancheToken is IERC4626 {
     /// @notice The caller is not the tier or the router.
     error NotAuthorised(address caller);
 
+    /// @notice A preview failed and the caller sent less gas than a preview may use, so nothing can be concluded.
+    error InsufficientGas(uint256 available, uint256 needed);
+
     /// @notice ERC-7575: the share token.
     function share() external view returns (address);
 
@@ -71,6 +74,13 @@ interface ITrancheToken is IERC4626 {
 
     /// @notice After retirement and the end of the Deficit: burns the caller's shares for their part of the pot.
     function redeemRetired(uint256 shares, address receiver, bool asEth) external returns (uint256 assets);
+
+    /// @notice Assets (wei, rounded down) of 1e18 shares after a sync; the last stored rate while the tier's lock is held
+    /// or where EigenLayer cannot be read. One to one while there are no shares. Reverts only InsufficientGas.
+    function collateralRate() external view returns (uint256);
+
+    /// @notice Largest number of senior shares that `instantRedeem` would serve now; 0 for a junior token.
+    function maxInstantRedeem() external view returns (uint256);
 
     /// @notice Shares queued by `blockNumber` and not finalised.
     function maturedShares(uint256 blockNumber) external view returns (uint256);

@@ -81,6 +81,38 @@ contract RiskConfigurator is RiskStore {
     }
 
     /// @notice See {IRiskManager}.
+    function recordExit(uint256 index, uint128 scaled, uint32 startBlock, uint24 nonce, bool tokensOnly)
+        external
+        onlyManagers
+    {
+        Store storage $ = _store();
+        Agent storage a = _agent($, index);
+        uint256 n = a.exits;
+        if (n == MAX_EXITS) revert TooMany(MAX_EXITS);
+        $.exits[index][n] = Exit(scaled, startBlock, 0, nonce, false, tokensOnly);
+        a.exits = uint8(n + 1);
+        emit ExitQueued(index, scaled, startBlock, nonce, tokensOnly);
+    }
+
+    /// @notice See {IRiskManager}.
+    function removeExit(uint256 index, uint256 at) external onlyManagers {
+        Store storage $ = _store();
+        Agent storage a = _agent($, index);
+        uint256 last = a.exits;
+        if (at >= last) revert UnknownIndex(at);
+        --last;
+        emit ExitRemoved(index, $.exits[index][at].nonce);
+        $.exits[index][at] = $.exits[index][last];
+        delete $.exits[index][last];
+        a.exits = uint8(last);
+    }
+
+    /// @notice See {IRiskManager}.
+    function recordUnbond(uint256 index) external onlyManagers {
+        _agent(_store(), index).lastUnbond = uint40(block.timestamp);
+    }
+
+    /// @notice See {IRiskManager}.
     function quarantine(uint8 group) external restricted {
         Store storage $ = _store();
         $.tier.begin();

@@ -80,6 +80,21 @@ contract RiskManager is IRiskManager, RiskStore {
     }
 
     /// @inheritdoc IRiskManager
+    function recordExit(uint256, uint128, uint32, uint24, bool) external {
+        _delegate();
+    }
+
+    /// @inheritdoc IRiskManager
+    function removeExit(uint256, uint256) external {
+        _delegate();
+    }
+
+    /// @inheritdoc IRiskManager
+    function recordUnbond(uint256) external {
+        _delegate();
+    }
+
+    /// @inheritdoc IRiskManager
     function quarantine(uint8) external {
         _delegate();
     }
@@ -126,12 +141,6 @@ contract RiskManager is IRiskManager, RiskStore {
 
     // ------------------------------------------------------------------------------------- other managers
 
-    modifier onlyManagers() {
-        ITier.Parts memory p = _store().tier.parts();
-        if (msg.sender != p.stakes && msg.sender != p.allocator) revert NotAuthorised(msg.sender);
-        _;
-    }
-
     /// @inheritdoc IRiskManager
     function recordStake(uint256 index) external onlyManagers {
         Store storage $ = _store();
@@ -143,43 +152,11 @@ contract RiskManager is IRiskManager, RiskStore {
     }
 
     /// @inheritdoc IRiskManager
-    function recordExit(uint256 index, uint128 scaled, uint32 startBlock, uint24 nonce, bool tokensOnly)
-        external
-        onlyManagers
-    {
-        Store storage $ = _store();
-        Agent storage a = _agent($, index);
-        uint256 n = a.exits;
-        if (n == MAX_EXITS) revert TooMany(MAX_EXITS);
-        $.exits[index][n] = Exit(scaled, startBlock, 0, nonce, false, tokensOnly);
-        a.exits = uint8(n + 1);
-        emit ExitQueued(index, scaled, startBlock, nonce, tokensOnly);
-    }
-
-    /// @inheritdoc IRiskManager
-    function removeExit(uint256 index, uint256 at) external onlyManagers {
-        Store storage $ = _store();
-        Agent storage a = _agent($, index);
-        uint256 last = a.exits;
-        if (at >= last) revert UnknownIndex(at);
-        --last;
-        emit ExitRemoved(index, $.exits[index][at].nonce);
-        $.exits[index][at] = $.exits[index][last];
-        delete $.exits[index][last];
-        a.exits = uint8(last);
-    }
-
-    /// @inheritdoc IRiskManager
     function recordAllocation(uint256 index, uint256 at) external onlyManagers {
         Store storage $ = _store();
         _relink($, index, at);
         _packAgent($, index);
         _updateFreshness($);
-    }
-
-    /// @inheritdoc IRiskManager
-    function recordUnbond(uint256 index) external onlyManagers {
-        _agent(_store(), index).lastUnbond = uint40(block.timestamp);
     }
 
     // --------------------------------------------------------------------------------------------- views
@@ -252,11 +229,6 @@ contract RiskManager is IRiskManager, RiskStore {
                     .sharesToUnderlyingView(a.stake * uint256(ALLOCATIONS.getMaxMagnitude(a.account, $.strategy)) / WAD);
             }
         }
-    }
-
-    /// @inheritdoc IRiskManager
-    function slashable() external view returns (uint256[] memory) {
-        return _snapshot(_store()).slashable;
     }
 
     /// @inheritdoc IRiskManager

@@ -124,6 +124,12 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
         _;
     }
 
+    modifier onlyManagers() {
+        ITier.Parts memory p = _store().tier.parts();
+        if (msg.sender != p.stakes && msg.sender != p.allocator) revert NotAuthorised(msg.sender);
+        _;
+    }
+
     /// @dev Both exposure words of an agent at magnitude `m`, from EigenLayer (`fresh`) or from the stored links.
     function _words(Store storage $, uint256 index, uint256 m, bool fresh)
         internal
