@@ -99,7 +99,10 @@ contract LocalLidoWithdrawalQueueTest is Test {
                 expected += worth < status.amountOfStETH ? worth : status.amountOfStETH;
             }
             assertEq(queue.getWithdrawalStatus(_one(i + 1))[0].amountOfShares, shares);
-            setAside += queue.finalize(upTo);
+            uint256 paid = queue.finalize(upTo);
+            setAside += paid;
+            assertEq(lido.getTotalPooledEther(), pooled - paid, "stETH gives up what it pays, no more and no less");
+            assertEq(address(lido).balance, lido.getTotalPooledEther());
             assertGe(lido.getTotalPooledEther() * total, pooled * lido.getTotalShares());
         }
         assertEq(setAside, expected);
