@@ -132,14 +132,21 @@ function instantiate(module, imports) {
   return instance;
 }
 
-WebAssembly.Instance = (module, imports) => {
+WebAssembly.Instance = class {
+  constructor(module, imports) {
+    // biome-ignore lint/correctness/noConstructorReturn: stands in for the engine's own constructor
+    return start(module, imports);
+  }
+};
+
+function start(module, imports) {
   if (imports?.a === undefined || mirror !== undefined) return new Instance(module, imports);
   try {
     return instantiate(module, imports);
   } catch {
     return new Instance(module, imports);
   }
-};
+}
 
 table.set = function (index, ...value) {
   if (mirror?.[0] === this) set.call(mirror[1], index, ...value);
