@@ -164,6 +164,17 @@ contract WaterfallTest is Test {
         assertGt(newUnlockAt, time);
     }
 
+    function testFuzz_TheNewEndIsTheWeightedMeanRoundedUp(uint256 seed, uint256 amount, uint256 left) public pure {
+        Waterfall.Books memory b = _books(seed);
+        left = bound(left, 0, Waterfall.VESTING);
+        amount = bound(amount, 1, 2 ** 119);
+        uint256 weighted = b.gains * left + amount * Waterfall.VESTING;
+        uint256 after_ = b.gains + amount;
+        uint256 span = b.gain(amount, 1000 + left, 1000) - 1000;
+        assertGe(span * after_, weighted);
+        assertLt((span - 1) * after_, weighted);
+    }
+
     function test_FirstGainVestsOverThreeDays() public pure {
         Waterfall.Books memory b;
         assertEq(b.gain(1 ether, 0, 1000), 1000 + 3 days);
