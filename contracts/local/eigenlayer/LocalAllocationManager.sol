@@ -652,8 +652,8 @@ contract LocalAllocationManager is LocalModule, IAllocationManager {
             emit AllocationUpdated(operator, operatorSet, strategy, _after(a), a.effectBlock);
         }
         _store(operator, _key(operatorSet), strategy, a);
-        emit AllocationUpdated(operator, operatorSet, strategy, a.currentMagnitude, uint32(block.number));
         _setEncumbered(operator, strategy, _encumbered[operator][strategy] - freed - delta);
+        emit AllocationUpdated(operator, operatorSet, strategy, a.currentMagnitude, uint32(block.number));
     }
 
     /// @dev Ends decreases whose delay is over, oldest first, at most `most` of them.
@@ -681,6 +681,7 @@ contract LocalAllocationManager is LocalModule, IAllocationManager {
     }
 
     function _setEncumbered(address operator, IStrategy strategy, uint64 encumbered) private {
+        if (encumbered == _encumbered[operator][strategy]) return; // a slash may leave a pending decrease nothing to free
         _encumbered[operator][strategy] = encumbered;
         emit EncumberedMagnitudeUpdated(operator, strategy, encumbered);
     }
