@@ -11,138 +11,109 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const CACHE_DIR = join(ROOT, ".eigenlayer");
 /** As in hardhat.config.ts and foundry.toml. */
 const SETTINGS = {
-	optimizer: { enabled: true, runs: 200 },
-	evmVersion: "cancun",
-	metadata: { bytecodeHash: "none" },
+  optimizer: { enabled: true, runs: 200 },
+  evmVersion: "cancun",
+  metadata: { bytecodeHash: "none" },
 };
 
 const artifact = z.object({
-	abi: z.array(z.looseObject({ type: z.string() })),
-	bytecode: z.string(),
+  abi: z.array(z.looseObject({ type: z.string() })),
+  bytecode: z.string(),
 });
 const cacheFile = z.object({
-	sources: z.record(z.string(), z.string()),
-	contracts: z.record(z.string(), artifact),
+  sources: z.record(z.string(), z.string()),
+  contracts: z.record(z.string(), artifact),
 });
 const solcOutput = z.object({
-	errors: z
-		.array(z.object({ severity: z.string(), formattedMessage: z.string() }))
-		.default([]),
-	contracts: z
-		.record(
-			z.string(),
-			z.record(
-				z.string(),
-				z.object({
-					abi: artifact.shape.abi,
-					evm: z.object({ bytecode: z.object({ object: z.string() }) }),
-				}),
-			),
-		)
-		.default({}),
+  errors: z.array(z.object({ severity: z.string(), formattedMessage: z.string() })).default([]),
+  contracts: z
+    .record(
+      z.string(),
+      z.record(
+        z.string(),
+        z.object({
+          abi: artifact.shape.abi,
+          evm: z.object({ bytecode: z.object({ object: z.string() }) }),
+        }),
+      ),
+    )
+    .default({}),
 });
 interface Solc {
-	compile(
-		input: string,
-		callbacks: {
-			import(path: string): { contents: string } | { error: string };
-		},
-	): string;
+  compile(
+    input: string,
+    callbacks: {
+      import(path: string): { contents: string } | { error: string };
+    },
+  ): string;
 }
 
 /** Compiles `files` (paths from the project's root); the result holds every deployable contract in them by name. */
-export function compile(
-	name: string,
-	files: readonly string[],
-): Record<string, Artifact> {
-	const path = join(CACHE_DIR, `compiled-${name}.json`);
-	const cached = readCache(path, files);
-	if (cached) return cached;
+export function compile(name: string, files: readonly string[]): Record<string, Artifact> {
+  const path = join(CACHE_DIR, `compiled-${name}.json`);
+  const cached = readCache(path, files);
+  if (cached) return cached;
 
-	const sources: Record<string, string> = {};
-	const read = (file: string): string => {
-		const onDisk = file.startsWith("@")
-			? join(ROOT, "node_modules", file)
-			: join(ROOT, file);
-		const content = readFileSync(onDisk, "utf8");
-		sources[onDisk] = digest(content);
-		return content;
-	};
-	const input = {
-		language: "Solidity",
-		sources: Object.fromEntries(
-			files.map((file) => [file, { content: read(file) }]),
-		),
-		settings: {
-			...SETTINGS,
-			outputSelection: { "*": { "*": ["abi", "evm.bytecode.object"] } },
-		},
-	};
-	const solc = createRequire(import.meta.url)("solc") as Solc;
-	const answer = solc.compile(JSON.stringify(input), {
-		import: (file) => {
-			try {
-				return { contents: read(file) };
-			} catch (error) {
-				return {
-					error: error instanceof Error ? error.message : String(error),
-				};
-			}
-		},
-	});
-	const output = solcOutput.parse(JSON.parse(answer));
-	const failed = output.errors.filter((e) => e.severity === "error");
-	if (failed.length > 0)
-		throw new Error(failed.map((e) => e.formattedMessage).join("\n"));
-	const contracts: Record<string, z.infer<typeof artifact>> = {};
-	for (const file of files)
-		for (const [contract, { abi, evm }] of Object.entries(
-			output.contracts[file] ?? {},
-		))
-			if (evm.bytecode.object !== "")
-				contracts[contract] = { abi, bytecode: `0x${evm.bytecode.object}` };
-	mkdirSync(CACHE_DIR, { recursive: true });
-	writeFileSync(
-		`${path}.${process.pid}`,
-		JSON.stringify({ sources, contracts }),
-	);
-	renameSync(`${path}.${process.pid}`, path);
-	return contracts;
+  const sources: Record<string, string> = {};
+  const read = (file: string): string => {
+    const onDisk = file.startsWith("@") ? join(ROOT, "node_modules", file) : join(ROOT, file);
+    const content = readFileSync(onDisk, "utf8");
+    sources[onDisk] = digest(content);
+    return content;
+  };
+  const input = {
+    language: "Solidity",
+    sources: Object.fromEntries(files.map((file) => [file, { content: read(file) }])),
+    settings: {
+      ...SETTINGS,
+      outputSelection: { "*": { "*": ["abi", "evm.bytecode.object"] } },
+    },
+  };
+  const solc = createRequire(import.meta.url)("solc") as Solc;
+  const answer = solc.compile(JSON.stringify(input), {
+    import: (file) => {
+      try {
+        return { contents: read(file) };
+      } catch (error) {
+        return {
+          error: error instanceof Error ? error.message : String(error),
+        };
+      }
+    },
+  });
+  const output = solcOutput.parse(JSON.parse(answer));
+  const failed = output.errors.filter((e) => e.severity === "error");
+  if (failed.length > 0) throw new Error(failed.map((e) => e.formattedMessage).join("\n"));
+  const contracts: Record<string, z.infer<typeof artifact>> = {};
+  for (const file of files)
+    for (const [contract, { abi, evm }] of Object.entries(output.contracts[file] ?? {}))
+      if (evm.bytecode.object !== "") contracts[contract] = { abi, bytecode: `0x${evm.bytecode.object}` };
+  mkdirSync(CACHE_DIR, { recursive: true });
+  writeFileSync(`${path}.${process.pid}`, JSON.stringify({ sources, contracts }));
+  renameSync(`${path}.${process.pid}`, path);
+  return contracts;
 }
 
-function readCache(
-	path: string,
-	files: readonly string[],
-): Record<string, Artifact> | undefined {
-	try {
-		const cache = cacheFile.parse(JSON.parse(readFileSync(path, "utf8")));
-		if (files.some((file) => !(join(ROOT, file) in cache.sources)))
-			return undefined;
-		const unchanged = Object.entries(cache.sources).every(
-			([file, hash]) => digest(readFileSync(file, "utf8")) === hash,
-		);
-		return unchanged ? cache.contracts : undefined;
-	} catch {
-		return undefined; // absent, cut short, or a source is gone: compile again
-	}
+function readCache(path: string, files: readonly string[]): Record<string, Artifact> | undefined {
+  try {
+    const cache = cacheFile.parse(JSON.parse(readFileSync(path, "utf8")));
+    if (files.some((file) => !(join(ROOT, file) in cache.sources))) return undefined;
+    const unchanged = Object.entries(cache.sources).every(
+      ([file, hash]) => digest(readFileSync(file, "utf8")) === hash,
+    );
+    return unchanged ? cache.contracts : undefined;
+  } catch {
+    return undefined; // absent, cut short, or a source is gone: compile again
+  }
 }
 
 function digest(text: string): string {
-	return createHash("sha256")
-		.update(text)
-		.update(JSON.stringify(SETTINGS))
-		.digest("hex");
+  return createHash("sha256").update(text).update(JSON.stringify(SETTINGS)).digest("hex");
 }
 
 /** The named contract of a compilation. */
-export function pick(
-	contracts: Record<string, Artifact>,
-	name: string,
-): Artifact {
-	const found = contracts[name];
-	if (!found)
-		throw new Error(
-			`No contract ${name} was compiled; there are: ${Object.keys(contracts).join(", ")}.`,
-		);
-	return found;
+export function pick(contracts: Record<string, Artifact>, name: string): Artifact {
+  const found = contracts[name];
+  if (!found) throw new Error(`No contract ${name} was compiled; there are: ${Object.keys(contracts).join(", ")}.`);
+  return found;
 }

@@ -60,6 +60,9 @@ interface IMoreViews {
 
 /// @title Reads everything that the comparison compares, in one call per deployment
 contract Lens {
+    /// @notice Two views of the same deployment contradict each other.
+    error Disagree(string what);
+
     struct Deployment {
         IDelegationManager delegationManager;
         IStrategyManager strategyManager;
@@ -184,14 +187,16 @@ contract Lens {
         (uint256[] memory withdrawable, uint256[] memory deposited) =
             d.delegationManager.getWithdrawableShares(operator, one);
         v.depositShares = deposited[0];
-        require(d.strategyManager.stakerDepositShares(operator, strategy) == deposited[0], "deposit shares disagree");
+        require(
+            d.strategyManager.stakerDepositShares(operator, strategy) == deposited[0],
+            Disagree("deposit shares disagree")
+        );
         v.withdrawableShares = withdrawable[0];
         v.scalingFactor = d.delegationManager.depositScalingFactor(operator, strategy);
         v.operatorShares = delegation.operatorShares(operator, strategy);
         v.slashableSharesInQueue = delegation.getSlashableSharesInQueue(operator, strategy);
         v.maxMagnitude = d.allocationManager.getMaxMagnitude(operator, strategy);
-        v.maxMagnitudeBefore =
-            d.allocationManager.getMaxMagnitudesAtBlock(operator, one, uint32(block.number - 1))[0];
+        v.maxMagnitudeBefore = d.allocationManager.getMaxMagnitudesAtBlock(operator, one, uint32(block.number - 1))[0];
         v.encumbered = allocations.getEncumberedMagnitude(operator, strategy);
         v.allocatable = allocations.getAllocatableMagnitude(operator, strategy);
         v.walletBalance = strategy.underlyingToken().balanceOf(operator);
@@ -205,11 +210,11 @@ contract Lens {
         (IDelegationManager.Withdrawal[] memory withdrawals, uint256[][] memory shares) =
             d.delegationManager.getQueuedWithdrawals(operator);
         bytes32[] memory roots = d.delegationManager.getQueuedWithdrawalRoots(operator);
-        require(roots.length == withdrawals.length, "queue and roots disagree");
+        require(roots.length == withdrawals.length, Disagree("queue and roots disagree"));
         queue = new WithdrawalView[](withdrawals.length);
         for (uint256 i; i < withdrawals.length; ++i) {
             IDelegationManager.Withdrawal memory w = withdrawals[i];
-            require(keccak256(abi.encode(w)) == roots[i], "root is not the hash of its withdrawal");
+            require(keccak256(abi.encode(w)) == roots[i], Disagree("root is not the hash of its withdrawal"));
             if (i == block.number % withdrawals.length) _requireSame(d, roots[i], shares[i][0]); // each in turn
             queue[i] = WithdrawalView({
                 staker: w.staker,
@@ -226,9 +231,10 @@ contract Lens {
 
     /// @dev The single read must agree with the list.
     function _requireSame(Deployment calldata d, bytes32 root, uint256 payout) private view {
-        (IDelegationManager.Withdrawal memory w, uint256[] memory shares) = d.delegationManager.getQueuedWithdrawal(root);
-        require(keccak256(abi.encode(w)) == root, "queue and root disagree");
-        require(shares[0] == payout, "payouts disagree");
+        (IDelegationManager.Withdrawal memory w, uint256[] memory shares) =
+            d.delegationManager.getQueuedWithdrawal(root);
+        require(keccak256(abi.encode(w)) == root, Disagree("queue and root disagree"));
+        require(shares[0] == payout, Disagree("payouts disagree"));
     }
 
     function _indexOf(IStrategy[] calldata strategies, IStrategy strategy) private pure returns (uint256 i) {
