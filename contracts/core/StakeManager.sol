@@ -241,7 +241,9 @@ contract StakeManager is IStakeManager, Initializable {
         view
         returns (uint256)
     {
-        uint256 share = uint256($.risk.agent(agent).weightBps) * value / Exposure.Q;
+        // weights are of what is restaked: an agent that took a share of the buffer too would be too large
+        uint256 restaked = value - value * $.risk.params().bufferBps / Exposure.Q;
+        uint256 share = uint256($.risk.agent(agent).weightBps) * restaked / Exposure.Q;
         room = Math.min(room, Math.saturatingSub(share, $.risk.stakes()[agent]));
         return room == 0 ? 0 : $.risk.deployLimit(agent, cover, value, room);
     }
