@@ -22,6 +22,11 @@ export default defineConfig({
   solidity: {
     version: "0.8.30",
     path: compiler,
+    // Deployed as they are: who may do what, and what the proxies point at.
+    npmFilesToBuild: [
+      "@openzeppelin/contracts/access/manager/AccessManager.sol",
+      "@openzeppelin/contracts/proxy/beacon/UpgradeableBeacon.sol",
+    ],
     // Keep in step with foundry.toml: both must produce the same bytecode.
     settings: {
       optimizer: { enabled: true, runs: 200 },

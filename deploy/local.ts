@@ -1,0 +1,129 @@
+/**
+ * Everything for a local chain in one call: WETH, Lido with its withdrawal queue, EigenLayer (our stand-in or the real
+ * bytecode), EigenLayer's strategy for stETH, and Bulkhead. The scenario and the integration tests start from here.
+ */
+import { Contract, type JsonRpcProvider, type JsonRpcSigner, parseEther } from "ethers";
+import * as z from "zod";
+import {
+  chosenEigenLayer,
+  deployContract,
+  deployEigenLayer,
+  type EigenLayerContract,
+  type EigenLayerDeployment,
+  type EigenLayerKind,
+  hardhatArtifacts,
+  send,
+} from "./eigenlayer.ts";
+import { deployProtocol, type Protocol, type Timings } from "./protocol.ts";
+import type { RoleDelays } from "./roles.ts";
+
+/** Accounts of the local chain by their part; the rest are free for users. */
+export const LOCAL_ACCOUNTS = {
+  admin: 0,
+  curator: 1,
+  guardian: 2,
+  upgrader: 3,
+  keeper: 4,
+  /** Reports Lido's rewards and losses and finalises its withdrawals; owns EigenLayer's pause switches. */
+  outside: 0,
+} as const;
+
+/** The first account that no part of the deployment uses. */
+export const FIRST_USER_ACCOUNT = 5;
+
+export interface LocalOptions {
+  readonly eigenlayer?: EigenLayerKind;
+  readonly timings?: Timings;
+  readonly roleDelays?: RoleDelays;
+  readonly log?: (line: string) => void;
+}
+
+export interface LocalSigners {
+  readonly admin: JsonRpcSigner;
+  readonly curator: JsonRpcSigner;
+  readonly guardian: JsonRpcSigner;
+  readonly upgrader: JsonRpcSigner;
+  readonly keeper: JsonRpcSigner;
+  readonly outside: JsonRpcSigner;
+}
+
+export interface LocalDeployment {
+  readonly provider: JsonRpcProvider;
+  readonly signers: LocalSigners;
+  readonly eigenlayer: EigenLayerDeployment;
+  /** EigenLayer's contracts, connected to `outside`, who may pause them. */
+  readonly core: Readonly<Record<EigenLayerContract, Contract>>;
+  readonly weth: Contract;
+  readonly steth: Contract;
+  readonly lidoQueue: Contract;
+  /** EigenLayer's strategy of stETH. */
+  readonly strategy: string;
+  readonly protocol: Protocol;
+}
+
+// Lido on mainnet takes 150,000 ETH at once and refills that within a day.
+const STAKE_LIMIT = parseEther("150000");
+const STAKE_LIMIT_REFILL = STAKE_LIMIT / 6_400n;
+/** Large beside what tiers stake, as on mainnet: nobody but rewards moves the rate. */
+const LIDO_POOL = parseEther("300000");
+
+export async function deployLocal(provider: JsonRpcProvider, options: LocalOptions = {}): Promise<LocalDeployment> {
+  const signers = await localSigners(provider);
+  const { admin, outside } = signers;
+  const kind = options.eigenlayer ?? chosenEigenLayer();
+
+  const eigenlayer = await deployEigenLayer(outside, kind, options.log ? { log: options.log } : {});
+  const weth = await deployContract(outside, hardhatArtifacts("LocalWETH", "contracts/local/LocalWETH.sol"));
+  const lidoArtifact = hardhatArtifacts("LocalLido", "contracts/local/lido/LocalLido.sol");
+  const steth = await deployContract(outside, lidoArtifact, outside.address, { value: LIDO_POOL });
+  await send(steth, "setStakingLimit", STAKE_LIMIT, STAKE_LIMIT_REFILL);
+  const queueArtifact = hardhatArtifacts(
+    "LocalLidoWithdrawalQueue",
+    "contracts/local/lido/LocalLidoWithdrawalQueue.sol",
+  );
+  const queue = z.string().parse(await steth.getFunction("withdrawalQueue")());
+  const lidoQueue = new Contract(queue, queueArtifact.abi, outside);
+
+  const connect = (name: EigenLayerContract) =>
+    new Contract(eigenlayer.addresses[name], eigenlayer.interfaces[name], outside);
+  const core = {
+    delegationManager: connect("delegationManager"),
+    strategyManager: connect("strategyManager"),
+    allocationManager: connect("allocationManager"),
+    strategyFactory: connect("strategyFactory"),
+    permissionController: connect("permissionController"),
+    rewardsCoordinator: connect("rewardsCoordinator"),
+  };
+  await send(core.strategyFactory, "deployNewStrategy", await steth.getAddress());
+  const strategy = z
+    .string()
+    .parse(await core.strategyFactory.getFunction("deployedStrategies")(await steth.getAddress()));
+
+  const protocol = await deployProtocol({
+    signer: admin,
+    eigenlayer: eigenlayer.addresses,
+    lido: { steth: await steth.getAddress(), queue },
+    weth: await weth.getAddress(),
+    roles: {
+      admin: admin.address,
+      curator: signers.curator.address,
+      guardian: signers.guardian.address,
+      upgrader: signers.upgrader.address,
+    },
+    ...(options.timings ? { timings: options.timings } : {}),
+    ...(options.roleDelays ? { roleDelays: options.roleDelays } : {}),
+  });
+  return { provider, signers, eigenlayer, core, weth, steth, lidoQueue, strategy, protocol };
+}
+
+async function localSigners(provider: JsonRpcProvider): Promise<LocalSigners> {
+  const [admin, curator, guardian, upgrader, keeper, outside] = await Promise.all([
+    provider.getSigner(LOCAL_ACCOUNTS.admin),
+    provider.getSigner(LOCAL_ACCOUNTS.curator),
+    provider.getSigner(LOCAL_ACCOUNTS.guardian),
+    provider.getSigner(LOCAL_ACCOUNTS.upgrader),
+    provider.getSigner(LOCAL_ACCOUNTS.keeper),
+    provider.getSigner(LOCAL_ACCOUNTS.outside),
+  ]);
+  return { admin, curator, guardian, upgrader, keeper, outside };
+}
