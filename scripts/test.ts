@@ -39,6 +39,7 @@ interface Result {
   readonly note?: string;
 }
 
+const QUIET = "--disable-warning=ExperimentalWarning"; // for older 22s, which warn about TypeScript
 const STEP_TIMEOUT_MS = 15 * 60_000;
 const color = process.stdout.isTTY
   ? (code: number, text: string) => `\x1b[${code}m${text}\x1b[0m`
@@ -49,13 +50,7 @@ const nodeStep = (name: string, ...args: string[]): Step => ({ name, command: pr
 function nodeTests(pattern: string): { skip: string | undefined; steps: Step[] } {
   const files = globSync(pattern, { cwd: ROOT }).sort();
   // One file after another: the integration tests each have a chain, and two cores are all that CI has.
-  const args = [
-    "--disable-warning=ExperimentalWarning",
-    "--test",
-    "--test-concurrency=1",
-    "--test-reporter=spec",
-    ...files,
-  ];
+  const args = [QUIET, "--test", "--test-concurrency=1", "--test-reporter=spec", ...files];
   return {
     skip: files.length === 0 ? `there is no ${pattern}` : undefined,
     steps: [{ name: pattern, command: process.execPath, args, format: "node" }],
@@ -125,13 +120,13 @@ function stages(): Stage[] {
         : onPath("cargo")
           ? undefined
           : "cargo is not on the PATH; install Rust (https://rustup.rs) to run EigenLayer's real bytecode",
-      steps: [nodeStep("real bytecode", "--disable-warning=ExperimentalWarning", join("test", "eigenlayer", "run.ts"))],
+      steps: [{ ...nodeStep("real bytecode", QUIET, join("test", "eigenlayer", "run.ts")), format: "sentence" }],
     },
     {
       name: "start",
       about: "npm start: the default scenario",
       skip: existsSync(join(ROOT, "scenario/run.ts")) ? undefined : "there is no scenario/run.ts",
-      steps: [nodeStep("scenario", "--disable-warning=ExperimentalWarning", join("scripts", "start.ts"))],
+      steps: [nodeStep("scenario", QUIET, join("scripts", "start.ts"))],
     },
   ];
 }

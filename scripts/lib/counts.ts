@@ -7,7 +7,7 @@ export interface Counts {
   readonly skipped: number;
 }
 
-export type Format = "hardhat" | "forge" | "node";
+export type Format = "hardhat" | "forge" | "node" | "sentence";
 
 export const NONE: Counts = { passed: 0, failed: 0, skipped: 0 };
 
@@ -20,7 +20,7 @@ export const add = (a: Counts, b: Counts): Counts => ({
 /** The last line of a run, which CI reads. */
 export const sentence = (c: Counts): string => `${c.passed} passed, ${c.failed} failed, ${c.skipped} skipped`;
 
-const PATTERNS: Record<Format, readonly (readonly [keyof Counts, RegExp])[]> = {
+const PATTERNS: Record<Exclude<Format, "sentence">, readonly (readonly [keyof Counts, RegExp])[]> = {
   // "  99 passing", "  1 failing", "  2 pending"
   hardhat: [
     ["passed", /^ *(\d+) passing(?: \(.*\))?$/gm],
@@ -44,6 +44,11 @@ const PATTERNS: Record<Format, readonly (readonly [keyof Counts, RegExp])[]> = {
 /** Undefined when the tool printed no summary at all, which a caller must treat as a failure. */
 export function readCounts(format: Format, printed: string): Counts | undefined {
   const text = stripVTControlCharacters(printed);
+  if (format === "sentence") {
+    // Our own scripts close with it; what they run may say the same earlier.
+    const last = [...text.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].at(-1);
+    return last && { passed: Number(last[1]), failed: Number(last[2]), skipped: Number(last[3] ?? 0) };
+  }
   const counts = { ...NONE };
   let seen = false;
   for (const [key, pattern] of PATTERNS[format]) {

@@ -27,8 +27,17 @@ describe("the counts of a test run", () => {
     assert.deepEqual(readCounts("node", text), { passed: 4, failed: 2, skipped: 2 });
   });
 
+  it("come from the last sentence of our own scripts, with or without skipped ones", () => {
+    assert.deepEqual(readCounts("sentence", "9 passed, 9 failed\nok\n7 passed, 1 failed\n"), {
+      passed: 7,
+      failed: 1,
+      skipped: 0,
+    });
+    assert.deepEqual(readCounts("sentence", "7 passed, 0 failed, 2 skipped"), { passed: 7, failed: 0, skipped: 2 });
+  });
+
   it("are unknown, never zero, where a tool printed no summary", () => {
-    for (const format of ["hardhat", "forge", "node"] as const) {
+    for (const format of ["hardhat", "forge", "node", "sentence"] as const) {
       assert.equal(readCounts(format, "Error: out of memory\n12 passing thoughts in a comment"), undefined);
     }
   });
