@@ -49,7 +49,7 @@ contract Mandate is IMandate, AccessManagedUpgradeable {
         if (riskierPending()) revert ProposalPending($.proposal);
         id = keccak256(abi.encode(terms));
         $.proposal = id;
-        $.eta = uint40(block.timestamp) + (_empty($) ? 0 : $.delay);
+        $.eta = uint40(block.timestamp) + $.delay;
         $.expiry = $.eta + LIFETIME;
         emit MandateProposed(id, terms, $.eta, $.expiry);
     }
@@ -59,7 +59,9 @@ contract Mandate is IMandate, AccessManagedUpgradeable {
         Store storage $ = _store();
         bytes32 id = keccak256(abi.encode(terms));
         if (id != $.proposal) revert NotProposed(id);
-        if (block.timestamp < $.eta || block.timestamp > $.expiry) revert NotExecutable($.eta, $.expiry);
+        // judged now and not when it was proposed: whoever has entered since gets the whole delay
+        bool early = block.timestamp < $.eta && !_empty($);
+        if (early || block.timestamp > $.expiry) revert NotExecutable($.eta, $.expiry);
         delete $.proposal;
         _apply($, terms, id, true);
     }

@@ -367,7 +367,8 @@ contract Tier is ITier, AccessManagedUpgradeable {
     }
 
     function _open(Store storage $, bool isSenior, uint256 reserve, Deficit memory d) private view returns (bool) {
-        return !$.entriesPaused && d.closesAt == 0 && (!isSenior || reserve >= $.seed);
+        // the rounding of restaking falls on the reserve before any yield has come: a thousandth of the seed is let pass
+        return !$.entriesPaused && d.closesAt == 0 && (!isSenior || reserve >= $.seed - $.seed / 1_000);
     }
 
     function _depositLimit(Store storage $, Observation memory o, Waterfall.Books memory b, bool isSenior, uint256 room)
