@@ -168,6 +168,25 @@ export function ceiling(exposure: readonly bigint[], k: number, available: bigin
   return available / BigInt(counted);
 }
 
+/**
+ * The magnitude to which deleveraging cuts one set without a pending change: what may stay of the group's movable
+ * exposure is `ceiling` less the settled one; a cut is at least a quarter. `held` sums the agent's sets of the group
+ * without a pending change; `movable`, `settled` and the ceiling are in wei·P, over all agents.
+ */
+export function target(
+  cur: bigint,
+  held: bigint,
+  maxMagnitude: bigint,
+  movable: bigint,
+  settled: bigint,
+  ceiling: bigint,
+): bigint {
+  if (movable + settled <= ceiling) return cur;
+  if (held === 0n || movable === 0n) return 0n;
+  const parts = (fraction(held, maxMagnitude) * subtract(ceiling, settled)) / movable;
+  return min((cur * ((parts * maxMagnitude) / P)) / held, (cur * 3n) / 4n);
+}
+
 /** What the k largest groups may sum to: floor(c·P·Q/(Q+b)) - ceil(h·V·P/Q) - extraExposure, at least 0; wei·P. */
 export function deleverageBudget(cover: bigint, v: bigint, extraExposure: bigint, b: bigint, h: bigint): bigint {
   return subtract((cover * P * Q) / (Q + b), ceilDiv(h * v * P, Q) + extraExposure);

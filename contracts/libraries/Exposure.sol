@@ -301,6 +301,37 @@ library Exposure {
         return budget_ / k;
     }
 
+    /// @notice The magnitude to which deleveraging cuts one set of an agent, so that its group meets the ceiling.
+    /// @dev A set with a pending change cannot be cut again until it is through, so the exposure of a group, with pending
+    /// decreases counted as done, has a settled part F (sets with a pending change, of all agents) and a movable part C
+    /// (all others). What may stay of C is l - F. Each agent's movable fraction e shrinks in that proportion:
+    /// e' = floor(e·(l - F)/C), and its magnitude to floor(e'·max/P), shared among its sets in the group. Then
+    /// ceil(magnitude·P/max) <= e' for each agent, so the agents' new exposures sum to at most l - F, and however many
+    /// calls it takes, in whatever order of agents, the group ends at or below l: a cut moves from C to F, and the
+    /// proportion for the agents that follow is unchanged. (A proportion of l/E alone would leave the group above l after
+    /// the first of two agents had been cut; floor(cur·l/E) alone would leave it above l by the rounding of e.)
+    /// A cut is at least a quarter: it locks the set for the whole deallocation delay.
+    /// @param cur the set's current magnitude; the set has no pending change.
+    /// @param held sum of the current magnitudes of the agent's sets in this group that have no pending change.
+    /// @param maxMagnitude the agent's maximum magnitude.
+    /// @param movable C: Σ over agents of A_i·fraction(held_i, max_i), in wei·P.
+    /// @param settled F: Σ over agents of A_i·fraction(what pending sets will have left, max_i), in wei·P.
+    /// @param ceiling_ l, in wei·P, from `ceiling` over the sums F + C of all groups.
+    /// @return magnitude to set; `cur` where the group is within the ceiling.
+    function target(uint256 cur, uint256 held, uint256 maxMagnitude, uint256 movable, uint256 settled, uint256 ceiling_)
+        internal
+        pure
+        returns (uint256 magnitude)
+    {
+        if (movable + settled <= ceiling_) return cur;
+        if (held == 0 || movable == 0) return 0;
+        uint256 room = ceiling_ > settled ? ceiling_ - settled : 0;
+        uint256 parts = fraction(held, maxMagnitude) * room / movable;
+        magnitude = cur * (parts * maxMagnitude / P) / held;
+        uint256 most = cur * 3 / 4;
+        if (magnitude > most) magnitude = most;
+    }
+
     /// @notice What the k largest groups may sum to under the gate: c/(1+b) - h·V - unapproved.
     /// @dev floor(c·P·Q/(Q+b)) - ceil(h·V·P/Q) - extraExposure, 0 where negative. Multiplying back: a sum within it
     /// passes `covered` (with the unapproved sets added), as both roundings go down.

@@ -159,6 +159,17 @@ describe("the mirror equals the Solidity to the wei", () => {
       Exposure.deleverageBudget,
     );
 
+    agree(
+      "target",
+      fc
+        .tuple(upTo(63), upTo(63), upTo(64), exposed, fc.oneof(fc.constant(0n), exposed), exposed)
+        .map(
+          ([cur, others, ...rest]) => [cur, cur + others, ...rest] as [bigint, bigint, bigint, bigint, bigint, bigint],
+        ),
+      (...args) => args,
+      Exposure.target,
+    );
+
     const senior = count.chain((n) =>
       fc.record({
         exposure: groups(exposed, fc.constant(n)),

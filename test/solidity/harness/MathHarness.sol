@@ -157,6 +157,14 @@ contract MathHarness {
         return Exposure.ceiling(exposure, k, budget_);
     }
 
+    function target(uint256 cur, uint256 held, uint256 maxMagnitude, uint256 movable, uint256 settled, uint256 ceiling_)
+        external
+        pure
+        returns (uint256)
+    {
+        return Exposure.target(cur, held, maxMagnitude, movable, settled, ceiling_);
+    }
+
     function deleverageBudget(uint256 cover, uint256 v, uint256 extraExposure, uint256 b, uint256 h)
         external
         pure

@@ -339,6 +339,132 @@ contract ExposureTest is Test {
         assertFalse(Exposure.covered(budget_ + 2, v, cover, b, h));
     }
 
+    /// @dev Agents with two sets in each group; some sets have a decrease pending from before.
+    struct Fleet {
+        uint256[4] stake;
+        uint256[4] maxMagnitude;
+        uint256[5][4][2] cur;
+        uint256[5][4][2] later;
+        bool[5][4][2] pending;
+    }
+
+    function _fleet(uint256 seed) internal pure returns (Fleet memory f) {
+        for (uint256 i; i < 4; ++i) {
+            f.stake[i] = _word(seed, i) % 1000e18;
+            f.maxMagnitude[i] = 1e18 - _word(seed, 10 + i) % 5e17;
+            for (uint256 g; g < 5; ++g) {
+                for (uint256 s; s < 2; ++s) {
+                    uint256 word = _word(seed, 100 + i * 10 + g * 2 + s);
+                    f.cur[s][i][g] = word % (f.maxMagnitude[i] / 10);
+                    f.later[s][i][g] = f.cur[s][i][g];
+                    if (word >> 200 == 0 || (word >> 200) % 7 == 0) {
+                        f.pending[s][i][g] = true;
+                        f.later[s][i][g] = (word >> 100) % (f.cur[s][i][g] + 1);
+                    }
+                }
+            }
+        }
+    }
+
+    /// @dev What stays movable in an agent's group, what is settled, and both together as the gate counts them.
+    function _parts(Fleet memory f, uint256 i, uint256 g)
+        internal
+        pure
+        returns (uint256 held, uint256 movable, uint256 settled, uint256 exposed)
+    {
+        uint256 left;
+        for (uint256 s; s < 2; ++s) {
+            if (f.pending[s][i][g]) left += f.later[s][i][g];
+            else held += f.cur[s][i][g];
+        }
+        movable = f.stake[i] * Exposure.fraction(held, f.maxMagnitude[i]);
+        settled = f.stake[i] * Exposure.fraction(left, f.maxMagnitude[i]);
+        exposed = f.stake[i] * Exposure.fraction(held + left, f.maxMagnitude[i]);
+    }
+
+    function _group(Fleet memory f, uint256 g)
+        internal
+        pure
+        returns (uint256 movable, uint256 settled, uint256 exposed)
+    {
+        for (uint256 i; i < 4; ++i) {
+            (, uint256 m, uint256 s, uint256 e) = _parts(f, i, g);
+            movable += m;
+            settled += s;
+            exposed += e;
+        }
+    }
+
+    function _ceiling(Fleet memory f, uint256 k, uint256 budget_) internal pure returns (uint256) {
+        uint256[] memory sums = new uint256[](5);
+        for (uint256 g; g < 5; ++g) {
+            (uint256 movable, uint256 settled,) = _group(f, g);
+            sums[g] = movable + settled;
+        }
+        return Exposure.ceiling(sums, k, budget_);
+    }
+
+    function _deleverage(Fleet memory f, uint256 i, uint256 k, uint256 budget_) internal pure {
+        uint256 l = _ceiling(f, k, budget_);
+        for (uint256 g; g < 5; ++g) {
+            (uint256 movable, uint256 settled,) = _group(f, g);
+            if (movable + settled <= l) continue;
+            (uint256 held,,,) = _parts(f, i, g);
+            for (uint256 s; s < 2; ++s) {
+                if (f.pending[s][i][g] || f.cur[s][i][g] == 0) continue;
+                f.later[s][i][g] = Exposure.target(f.cur[s][i][g], held, f.maxMagnitude[i], movable, settled, l);
+                assertLe(f.later[s][i][g] * 4, f.cur[s][i][g] * 3);
+            }
+            for (uint256 s; s < 2; ++s) {
+                if (f.later[s][i][g] < f.cur[s][i][g]) f.pending[s][i][g] = true;
+            }
+        }
+    }
+
+    function testFuzz_CuttingAgentByAgentInAnyOrderMeetsTheBudget(uint256 seed, uint256 k, uint256 part) public pure {
+        Fleet memory f = _fleet(seed);
+        k = bound(k, 1, 4);
+        uint256 budget_;
+        {
+            uint256[] memory before = new uint256[](5);
+            for (uint256 g; g < 5; ++g) {
+                (uint256 movable, uint256 settled,) = _group(f, g);
+                before[g] = movable + settled;
+            }
+            (budget_,) = Exposure.largest(before, k);
+            budget_ = bound(part, 0, budget_);
+        }
+        uint256 l = _ceiling(f, k, budget_);
+        bool possible = true;
+        for (uint256 g; g < 5; ++g) {
+            (, uint256 settled,) = _group(f, g);
+            if (settled > l) possible = false;
+        }
+        uint256 first = _word(seed, 7) % 4;
+        for (uint256 i; i < 4; ++i) {
+            _deleverage(f, (i * (1 + 2 * (seed % 2)) + first) % 4, k, budget_);
+        }
+        uint256[] memory after_ = new uint256[](5);
+        for (uint256 g; g < 5; ++g) {
+            (,, after_[g]) = _group(f, g);
+        }
+        (uint256 top,) = Exposure.largest(after_, k);
+        if (possible) assertLe(top, budget_);
+    }
+
+    function test_TwoAgentsOfOneGroupAreCutInTheSameProportion() public pure {
+        // 1 + 1 down to 1: half of the first, and then half of the second, not two thirds
+        uint256 first = Exposure.target(5e17, 5e17, 1e18, 2e27, 0, 1e27);
+        assertEq(first, 2.5e17);
+        assertEq(Exposure.target(5e17, 5e17, 1e18, 1e27, 0.5e27, 1e27), first);
+    }
+
+    function test_ACutIsAtLeastAQuarterAndNothingWithinTheCeilingIsCut() public pure {
+        assertEq(Exposure.target(5e17, 5e17, 1e18, 100, 0, 99), 3.75e17);
+        assertEq(Exposure.target(5e17, 5e17, 1e18, 100, 0, 100), 5e17);
+        assertEq(Exposure.target(5e17, 5e17, 1e18, 100, 30, 20), 0);
+    }
+
     // gas: the dearest limit there is must stay far below a block
 
     function testFuzz_LimitOf32GroupsIsAffordable(uint256 seed, uint256 at) public view {
