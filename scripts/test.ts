@@ -3,7 +3,7 @@
  *
  *   npm test                        all stages
  *   npm test -- --list              what there is
- *   npm test -- --only lint,build   some stages (they build what they need)
+ *   npm test -- --only lint,build   some stages (contracts are built where needed)
  *
  * Stages run one after another with live output. forge compiles on its own, so it runs beside them from the start and
  * shows its output in its turn.
@@ -12,6 +12,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, globSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
+import { buildContracts } from "./lib/build.ts";
 import { add, type Counts, type Format, NONE, readCounts, sentence } from "./lib/counts.ts";
 import { BIOME, findForge, HARDHAT, ROOT, SOLHINT, TSC } from "./lib/tools.ts";
 
@@ -211,6 +212,14 @@ async function main(): Promise<void> {
   const begin = performance.now();
   const chosen = choose(stages());
   const live = (text: string) => process.stdout.write(text);
+
+  const builds = (name: string) => ["build", "solidity"].includes(name);
+  if (
+    !chosen.some(({ name }) => builds(name)) &&
+    chosen.some(({ name }) => !["lint", "forge", "scripts"].includes(name))
+  ) {
+    await buildContracts(); // TypeScript stages chosen alone read artifacts
+  }
 
   const aside = new Map<Stage, { result: Promise<Result>; held: string[] }>();
   for (const stage of chosen) {
