@@ -15,7 +15,14 @@ import {RiskConfigurator} from "../../../contracts/core/risk/RiskConfigurator.so
 import {RiskManager} from "../../../contracts/core/risk/RiskManager.sol";
 import {IAllocationManager, IStrategy, OperatorSet} from "../../../contracts/interfaces/external/IEigenLayer.sol";
 import {ILido, ILidoWithdrawalQueue, IWETH} from "../../../contracts/interfaces/external/ILido.sol";
-import {AgentTerms, IRiskManager, Params, SetTerms, Target, Terms} from "../../../contracts/interfaces/IRiskManager.sol";
+import {
+    AgentTerms,
+    IRiskManager,
+    Params,
+    SetTerms,
+    Target,
+    Terms
+} from "../../../contracts/interfaces/IRiskManager.sol";
 import {ITier} from "../../../contracts/interfaces/ITier.sol";
 import {ITierFactory} from "../../../contracts/interfaces/ITierFactory.sol";
 import {Waterfall} from "../../../contracts/libraries/Waterfall.sol";
@@ -105,9 +112,7 @@ abstract contract ProtocolFixture is Test {
             ),
             module: _beacon(
                 address(
-                    new LidoModule(
-                        ILido(address(lido)), ILidoWithdrawalQueue(address(lidoQueue)), IWETH(address(weth))
-                    )
+                    new LidoModule(ILido(address(lido)), ILidoWithdrawalQueue(address(lidoQueue)), IWETH(address(weth)))
                 )
             )
         });
@@ -136,8 +141,7 @@ abstract contract ProtocolFixture is Test {
 
     function _createTier(string memory name, uint8 k) internal returns (Deployment memory d) {
         d.tier = Tier(
-            payable(
-                factory.createTier(
+            payable(factory.createTier(
                     ITierFactory.TierConfig({
                         name: name,
                         symbol: name,
@@ -146,8 +150,7 @@ abstract contract ProtocolFixture is Test {
                         mandateDelay: 45 days,
                         params: _params(k)
                     })
-                )
-            )
+                ))
         );
         d.senior = TrancheToken(d.tier.token(true));
         d.junior = TrancheToken(d.tier.token(false));
@@ -201,8 +204,9 @@ abstract contract ProtocolFixture is Test {
             for (uint256 j; j < setsPerAgent; ++j) {
                 targets[j] = Target(uint8(i * setsPerAgent + j), magnitude);
             }
-            t.agents[i] =
-                AgentTerms({agent: address(d.agents[i]), weightBps: uint16(10_000 / d.agents.length), targets: targets});
+            t.agents[i] = AgentTerms({
+                agent: address(d.agents[i]), weightBps: uint16(10_000 / d.agents.length), targets: targets
+            });
         }
     }
 
