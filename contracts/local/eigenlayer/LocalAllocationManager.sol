@@ -216,13 +216,14 @@ contract LocalAllocationManager is LocalModule, IAllocationManager {
         }
     }
 
-    /// @notice Announces the next slasher of a set, who takes over after the configuration delay. A second call replaces
-    /// the first and waits anew.
+    /// @notice Announces the next slasher of a set, who takes over after the configuration delay. Another one replaces him
+    /// and waits anew; the same one again changes nothing.
     function updateSlasher(OperatorSet calldata operatorSet, address slasher) external {
         _requireMayCallFor(operatorSet.avs);
         bytes32 key = _requireSet(operatorSet);
         if (slasher == address(0)) revert InputAddressZero();
         SlasherState storage state = _slashers[key];
+        if (block.number < state.effect && state.next == slasher) return;
         state.current = getSlasher(operatorSet);
         state.next = slasher;
         state.effect = uint32(block.number) + SLASHER_CONFIGURATION_DELAY() + 1;
@@ -240,8 +241,8 @@ contract LocalAllocationManager is LocalModule, IAllocationManager {
     {
         OperatorSet memory operatorSet = OperatorSet(avs, params.operatorSetId);
         bytes32 key = _requireSet(operatorSet);
-        if (msg.sender != getSlasher(operatorSet)) revert InvalidCaller();
         if (!isOperatorSlashable(params.operator, operatorSet)) revert OperatorNotSlashable();
+        if (msg.sender != getSlasher(operatorSet)) revert InvalidCaller();
         if (params.strategies.length != params.wadsToSlash.length) revert InputArrayLengthMismatch();
 
         slashId = ++_slashCounts[key];
@@ -278,14 +279,14 @@ contract LocalAllocationManager is LocalModule, IAllocationManager {
 
     /// @inheritdoc IAllocationManager
     /// @dev An increase waits for the operator's allocation delay. A decrease that the set could slash today stays
-    /// slashable and encumbered through the deallocation delay; any other is instant. Errors: `InvalidCaller`,
+    /// slashable and encumbered through the deallocation delay; any other is instant. Errors: `InvalidPermissions`,
     /// `UninitializedAllocationDelay`, `InputArrayLengthMismatch`, `InvalidOperatorSet`, `ModificationAlreadyPending`,
     /// `SameMagnitude`, `InsufficientMagnitude`.
     function modifyAllocations(address operator, AllocateParams[] calldata params)
         external
         whenNotPaused(PAUSED_MODIFY_ALLOCATIONS)
     {
-        if (!_mayCallFor(operator)) revert InvalidCaller();
+        _requireMayCallFor(operator);
         (bool isSet, uint32 allocationDelay) = getAllocationDelay(operator);
         if (!isSet) revert UninitializedAllocationDelay();
         for (uint256 i; i < params.length; ++i) {
@@ -317,7 +318,7 @@ contract LocalAllocationManager is LocalModule, IAllocationManager {
         external
         whenNotPaused(PAUSED_REGISTRATION)
     {
-        if (!_mayCallFor(operator)) revert InvalidPermissions();
+        _requireMayCallFor(operator);
         if (!book.delegationManager().isOperator(operator)) revert InvalidOperator();
         for (uint256 i; i < params.operatorSetIds.length; ++i) {
             OperatorSet memory operatorSet = OperatorSet(params.avs, params.operatorSetIds[i]);
@@ -665,7 +666,7 @@ contract LocalAllocationManager is LocalModule, IAllocationManager {
             queue.popFront();
             (Allocation memory a, uint64 freed) = _live(operator, key, strategy);
             _store(operator, key, strategy, a);
-            _setEncumbered(operator, strategy, _encumbered[operator][strategy] - freed);
+            if (freed > 0) _setEncumbered(operator, strategy, _encumbered[operator][strategy] - freed);
         }
     }
 

@@ -52,6 +52,8 @@ contract LocalDelegationManager is LocalModule, ReentrancyGuardTransient, IDeleg
 
     /// @notice `operator` registered.
     event OperatorRegistered(address indexed operator, address delegationApprover);
+    /// @notice `newDelegationApprover` must agree to delegations to `operator`.
+    event DelegationApproverUpdated(address indexed operator, address newDelegationApprover);
     /// @notice `operator` says where its description is.
     event OperatorMetadataURIUpdated(address indexed operator, string metadataURI);
     /// @notice `staker` delegates to `operator`.
@@ -119,8 +121,9 @@ contract LocalDelegationManager is LocalModule, ReentrancyGuardTransient, IDeleg
         if (delegatedTo[msg.sender] != address(0)) revert ActivelyDelegated();
         book.allocationManager().setAllocationDelay(msg.sender, allocationDelay);
         delegationApprover[msg.sender] = initDelegationApprover;
-        emit OperatorRegistered(msg.sender, initDelegationApprover);
+        emit DelegationApproverUpdated(msg.sender, initDelegationApprover);
         _delegate(msg.sender, msg.sender);
+        emit OperatorRegistered(msg.sender, initDelegationApprover);
         emit OperatorMetadataURIUpdated(msg.sender, metadataURI);
     }
 
@@ -143,12 +146,7 @@ contract LocalDelegationManager is LocalModule, ReentrancyGuardTransient, IDeleg
 
     /// @notice Ends the delegation of `staker` and queues all his stake, one withdrawal per strategy; the staker, his
     /// operator or that one's approver or appointee.
-    function undelegate(address staker)
-        external
-        whenNotPaused(PAUSED_ENTER_WITHDRAWAL_QUEUE)
-        nonReentrant
-        returns (bytes32[] memory roots)
-    {
+    function undelegate(address staker) external nonReentrant returns (bytes32[] memory roots) {
         address operator = delegatedTo[staker];
         if (operator == address(0)) revert NotActivelyDelegated();
         if (isOperator(staker)) revert OperatorsCannotUndelegate();
@@ -156,6 +154,7 @@ contract LocalDelegationManager is LocalModule, ReentrancyGuardTransient, IDeleg
             if (msg.sender != delegationApprover[operator] && !_mayCallFor(operator)) revert CallerCannotUndelegate();
             emit StakerForceUndelegated(staker, operator);
         }
+        _requireNotPaused(PAUSED_ENTER_WITHDRAWAL_QUEUE);
         delegatedTo[staker] = address(0);
         emit StakerUndelegated(staker, operator);
 

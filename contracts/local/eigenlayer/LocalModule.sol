@@ -71,7 +71,8 @@ abstract contract LocalModule {
         return _pausedBits & (1 << index) != 0;
     }
 
-    function _requireNotPaused(uint8 bit) private view {
+    /// @dev Reverts with `CurrentlyPaused` while the bit is set.
+    function _requireNotPaused(uint8 bit) internal view {
         if (paused(bit)) revert CurrentlyPaused();
     }
 

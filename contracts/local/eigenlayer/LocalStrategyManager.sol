@@ -220,8 +220,8 @@ contract LocalStrategyManager is LocalModule, ReentrancyGuardTransient, IStrateg
         (bool found, uint256 shares) = slashed.tryGet(address(strategy));
         if (!found) return 0;
         slashed.remove(address(strategy));
-        emit BurnOrRedistributableSharesDecreased(operatorSet, slashId, strategy, shares);
         if (shares == 0) return 0;
+        emit BurnOrRedistributableSharesDecreased(operatorSet, slashId, strategy, shares);
         address recipient = book.allocationManager().getRedistributionRecipient(operatorSet);
         return LocalStrategy(address(strategy)).withdraw(recipient, strategy.underlyingToken(), shares);
     }
