@@ -18,13 +18,16 @@ import {ITier} from "../interfaces/ITier.sol";
 
 /// @dev The part of EigenLayer's KeyRegistrar whose calls a node operator makes himself, for its selectors.
 interface IKeyRegistrar {
+    /// @notice Registers a signing key of an operator for a set.
     function registerKey(address operator, OperatorSet calldata operatorSet, bytes calldata key, bytes calldata proof)
         external;
+    /// @notice Frees the set of the operator's key.
     function deregisterKey(address operator, OperatorSet calldata operatorSet) external;
 }
 
 /// @dev Operator calls that a node operator may make himself, for their selectors.
 interface IOperatorMetadata {
+    /// @notice Sets where the operator's metadata is.
     function updateOperatorMetadataURI(address operator, string calldata metadataURI) external;
 }
 

@@ -5,7 +5,6 @@ import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManage
 import {BeaconProxy} from "@openzeppelin/contracts/proxy/beacon/BeaconProxy.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Strings} from "@openzeppelin/contracts/utils/Strings.sol";
-import {IStrategy} from "../interfaces/external/IEigenLayer.sol";
 import {IWETH} from "../interfaces/external/ILido.sol";
 import {IRiskManager} from "../interfaces/IRiskManager.sol";
 import {IStakingModule} from "../interfaces/IStakingModule.sol";

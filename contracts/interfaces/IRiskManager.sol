@@ -138,13 +138,15 @@ interface IRiskTypes {
     event ExitQueued(uint256 indexed agent, uint128 scaled, uint32 startBlock, uint24 nonce, bool tokensOnly);
     /// @notice A withdrawal of an agent left the queue.
     event ExitRemoved(uint256 indexed agent, uint24 nonce);
-    /// @notice An agent joined or left the tier.
+    /// @notice An agent joined the tier.
     event AgentAdded(uint256 indexed agent, address account, address nodeOperator);
+    /// @notice An agent that had nothing left the tier.
     event AgentRemoved(uint256 indexed agent, address account);
     /// @notice The mandate's numbers changed.
     event ParamsChanged(Params params);
-    /// @notice A mandate changed an agent's weight or a target.
+    /// @notice A mandate set an agent's weight (bps of what is restaked).
     event WeightChanged(uint256 indexed agent, uint16 weightBps);
+    /// @notice A mandate set the target magnitude (WAD) of an agent in a set.
     event TargetChanged(uint256 indexed agent, uint256 indexed set, uint64 magnitude);
 
     /// @notice The caller may not do this.
@@ -232,16 +234,37 @@ interface IRiskManager is IRiskTypes {
     /// @notice Value (wei, rounded down) of each agent's stake without its withdrawal queue.
     function stakes() external view returns (uint256[] memory);
 
+    /// @notice The mandate's numbers in force.
     function params() external view returns (Params memory);
+
+    /// @notice Number of agent positions, those of removed agents included.
     function agentCount() external view returns (uint256);
+
+    /// @notice Number of operator sets that the tier has ever known.
     function setCount() external view returns (uint256);
+
+    /// @notice An agent as cached. Reverts UnknownIndex.
     function agent(uint256 index) external view returns (AgentState memory);
+
+    /// @notice Position of an agent. Reverts NotAuthorised if `account` is none of this tier.
     function agentIndex(address account) external view returns (uint256);
+
+    /// @notice An allocation as cached, with the position of its set. Reverts UnknownIndex.
     function link(uint256 agent, uint256 index) external view returns (uint256 set, Link memory);
+
+    /// @notice A queued withdrawal. Positions change when another one is removed. Reverts UnknownIndex.
     function exit(uint256 agent, uint256 index) external view returns (Exit memory);
+
+    /// @notice An operator set as cached. Reverts UnknownIndex.
     function set(uint256 index) external view returns (SetState memory);
+
+    /// @notice Position of an operator set, if the tier knows it.
     function setIndex(address avs, uint32 id) external view returns (bool known, uint256 index);
+
+    /// @notice EigenLayer's strategy that all agents use.
     function strategy() external view returns (IStrategy);
+
+    /// @notice EigenLayer's withdrawal delay (blocks).
     function withdrawalDelay() external view returns (uint32);
 
     /// @notice Longest veto window of a set in the mandate (blocks).

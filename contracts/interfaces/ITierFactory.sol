@@ -61,9 +61,13 @@ interface ITierFactory {
     /// @notice Anybody: opens the next series of a tranche whose last one was retired.
     function openSeries(address tier, bool senior) external returns (address token);
 
-    /// @notice Tiers of this factory.
+    /// @notice How many tiers this factory has opened.
     function tierCount() external view returns (uint256);
+
+    /// @notice The tier opened at position `index`, from 0.
     function tierAt(uint256 index) external view returns (address);
+
+    /// @notice Whether this factory has opened `tier`.
     function isTier(address tier) external view returns (bool);
 
     /// @notice The beacons.

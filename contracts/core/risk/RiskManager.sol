@@ -6,8 +6,7 @@ import {
     IAllocationManager,
     IDelegationManager,
     IStrategy,
-    IStrategyManager,
-    OperatorSet
+    IStrategyManager
 } from "../../interfaces/external/IEigenLayer.sol";
 import {IRiskManager, Observation, Params, Terms} from "../../interfaces/IRiskManager.sol";
 import {ITier} from "../../interfaces/ITier.sol";

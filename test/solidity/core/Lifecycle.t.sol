@@ -4,7 +4,6 @@ pragma solidity 0.8.30;
 import {ITier} from "../../../contracts/interfaces/ITier.sol";
 import {Waterfall} from "../../../contracts/libraries/Waterfall.sol";
 import {ProtocolFixture} from "./ProtocolFixture.sol";
-import {console} from "forge-std/console.sol";
 
 /// @notice One tier through its life: entry, restaking, a slash inside and beyond cover, exit.
 contract LifecycleTest is ProtocolFixture {
@@ -45,7 +44,6 @@ contract LifecycleTest is ProtocolFixture {
         _deposit(d.junior, bob, 100 ether);
         uint256 limit = d.senior.maxDeposit(alice);
         assertGt(limit, 100 ether);
-        console.log("senior limit", limit);
         vm.deal(alice, limit + 1);
         vm.startPrank(alice);
         vm.expectRevert(abi.encodeWithSelector(ITier.ExceedsDepositLimit.selector, limit + 1, limit));
@@ -60,8 +58,6 @@ contract LifecycleTest is ProtocolFixture {
         (uint256 u,,,,) = d.tier.status();
         assertLe(u, 1e18);
         ITier.Preview memory p = d.tier.preview();
-        console.log("U", u, "V", p.value);
-        console.log("staked", p.observation.staked);
     }
 
     function test_ASlashInsideTheCoverLeavesTheSeniorUnmovedToTheWei() public {
@@ -76,7 +72,6 @@ contract LifecycleTest is ProtocolFixture {
         assertEq(d.senior.totalAssets(), assets);
         _assertConserved(d);
         Waterfall.Books memory b = d.tier.books();
-        console.log("R J S", b.reserve, b.junior, b.senior);
     }
 
     function test_FullExitThroughBothQueues() public {
