@@ -16,6 +16,9 @@ import {RiskStore} from "./RiskStore.sol";
 /// @notice RiskManager delegates to it, so storage, caller and roles are RiskManager's; called itself it can do nothing,
 /// because it is never initialised.
 contract RiskConfigurator is RiskStore {
+    /// @dev What unbonding leaves behind at an agent; its removal books these few wei as a loss.
+    uint256 private constant DUST_SHARES = 1_000;
+
     /// @custom:oz-upgrades-unsafe-allow constructor
     constructor(IAllocationManager allocations, IDelegationManager delegation, IStrategyManager strategies)
         RiskStore(allocations, delegation, strategies)
@@ -154,7 +157,7 @@ contract RiskConfigurator is RiskStore {
         Store storage $ = _store();
         $.tier.begin();
         Agent storage a = _agent($, index);
-        if (a.stake != 0 || a.exits != 0 || a.live != 0) revert AgentInUse(index);
+        if (a.stake > DUST_SHARES || a.exits != 0 || a.live != 0) revert AgentInUse(index);
         for (uint256 j; j < a.links; ++j) {
             delete $.links[index][j];
         }

@@ -576,8 +576,9 @@ contract RiskManager is IRiskManager, RiskStore {
 
     function _pokeStale(Store storage $) private {
         uint256 count = $.config.setCount;
+        uint256 map = _allocatedSets($);
         for (uint256 i; i < count; ++i) {
-            if (block.timestamp > uint256($.sets[i].seenAt) + FRESHNESS && _allocated($, i)) _poke($, i);
+            if (_bit(map, i) && block.timestamp > uint256($.sets[i].seenAt) + FRESHNESS) _poke($, i);
         }
         _updateFreshness($);
     }
@@ -585,9 +586,10 @@ contract RiskManager is IRiskManager, RiskStore {
     /// @dev What `_pokeStale` would find, for views.
     function _unapprovedNow(Store storage $, Config memory config) private view returns (uint32 map) {
         map = config.unapproved;
+        uint256 allocated = _allocatedSets($);
         for (uint256 i; i < config.setCount; ++i) {
             Set storage x = $.sets[i];
-            if (block.timestamp <= uint256(x.seenAt) + FRESHNESS || !_allocated($, i)) continue;
+            if (!_bit(allocated, i) || block.timestamp <= uint256(x.seenAt) + FRESHNESS) continue;
             (,, bool bad) = _slashers(x);
             uint32 bit = uint32(1 << i);
             map = bad ? map | bit : map & ~bit;

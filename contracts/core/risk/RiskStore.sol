@@ -203,21 +203,28 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
         }
     }
 
-    function _allocated(Store storage $, uint256 index) internal view returns (bool) {
-        for (uint256 i; i < $.config.agentCount; ++i) {
+    /// @dev Bitmap of the sets that an agent is allocated to, or is meant to be.
+    function _allocatedSets(Store storage $) internal view returns (uint256 map) {
+        uint256 count = $.config.agentCount;
+        for (uint256 i; i < count; ++i) {
             Agent storage a = $.agents[i];
-            for (uint256 j; j < a.links; ++j) {
-                if (_byte(a.sets, j) == index && (_word(a.live, j) != 0 || _word(a.star, j) != 0)) return true;
+            uint256 numbers = a.sets;
+            for (uint256 words = a.live | a.star; words != 0; words >>= 32) {
+                if (words & type(uint32).max != 0) map |= 1 << (numbers & 0xff);
+                numbers >>= 8;
             }
         }
-        return false;
     }
 
     function _updateFreshness(Store storage $) internal {
         uint40 until = type(uint40).max;
-        for (uint256 i; i < $.config.setCount; ++i) {
-            uint40 at = $.sets[i].seenAt + FRESHNESS;
-            if (at < until && _allocated($, i)) until = at;
+        uint256 map = _allocatedSets($);
+        for (uint256 i; map != 0; map >>= 1) {
+            if (map & 1 != 0) {
+                uint40 at = $.sets[i].seenAt + FRESHNESS;
+                if (at < until) until = at;
+            }
+            ++i;
         }
         $.freshUntil = until;
     }

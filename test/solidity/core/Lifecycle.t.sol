@@ -2,7 +2,6 @@
 pragma solidity 0.8.30;
 
 import {ITier} from "../../../contracts/interfaces/ITier.sol";
-import {Waterfall} from "../../../contracts/libraries/Waterfall.sol";
 import {ProtocolFixture} from "./ProtocolFixture.sol";
 
 /// @notice One tier through its life: entry, restaking, a slash inside and beyond cover, exit.
@@ -57,7 +56,6 @@ contract LifecycleTest is ProtocolFixture {
         _assertConserved(d);
         (uint256 u,,,,) = d.tier.status();
         assertLe(u, 1e18);
-        ITier.Preview memory p = d.tier.preview();
     }
 
     function test_ASlashInsideTheCoverLeavesTheSeniorUnmovedToTheWei() public {
@@ -71,7 +69,6 @@ contract LifecycleTest is ProtocolFixture {
         assertEq(d.senior.collateralRate(), rate);
         assertEq(d.senior.totalAssets(), assets);
         _assertConserved(d);
-        Waterfall.Books memory b = d.tier.books();
     }
 
     function test_FullExitThroughBothQueues() public {
