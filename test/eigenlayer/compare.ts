@@ -4,7 +4,7 @@
  */
 import type { JsonRpcProvider } from "ethers";
 import type { EigenLayerContract, EigenLayerDeployment } from "../../deploy/eigenlayer.ts";
-import { nextStep, type Operation, type Scene } from "./operations.ts";
+import { type Deregistration, type Generator, nextStep, type Operation, type Scene } from "./operations.ts";
 import { Random } from "./random.ts";
 import { type Call, type OperatorSet, type Outcome, type Side, type Sight, World } from "./world.ts";
 
@@ -68,30 +68,32 @@ export async function compare(
   let view = world.decode(sight.raw[0]);
   let block = await world.blockNumber();
 
+  let wanted: Generator | undefined;
   for (let step = 1; step <= steps; step++) {
-    const next = nextStep({ world, ...cast, view, block }, random);
-    recent.push(`${step} (block ${block}) ${next.kind}: ${next.text}`);
+    const current = nextStep({ world, ...cast, view, block }, random, wanted);
+    wanted = "next" in current ? current.next : undefined;
+    recent.push(`${step} (block ${block}) ${current.kind}: ${current.text}`);
     if (recent.length > RECENT_STEPS) recent.shift();
     let problems: readonly string[] = [];
     let worked = true;
     /** Whose state may have changed. */
     let touched: number | undefined;
-    if ("blocks" in next) {
-      await world.mine(next.blocks);
-      block += next.blocks;
-    } else if ("call" in next) {
-      const [first, second] = await world.both(next.actor, next.call);
-      problems = differences(world, next, first, second);
+    if ("blocks" in current) {
+      await world.mine(current.blocks);
+      block += current.blocks;
+    } else if ("call" in current) {
+      const [first, second] = await world.both(current.actor, current.call);
+      problems = differences(world, current, first, second);
       worked = first.ok && second.ok;
-      touched = next.operator;
+      touched = current.operator;
       block++;
-      if (first.ok) remember(world, cast, next, block, first);
+      if (first.ok) remember(world, cast, current, block, first);
     } else {
-      cast.operators[next.operator] = await newOperator(world);
+      cast.operators[current.operator] = await newOperator(world);
       block = await world.blockNumber();
-      touched = next.operator;
+      touched = current.operator;
     }
-    count(counts, next.kind, worked);
+    count(counts, current.kind, worked);
 
     // one operator's step changes nothing of another's; all are looked at again when time has passed, and now and then
     const one = step % FULL_LOOK === 0 ? undefined : touched;
@@ -123,7 +125,7 @@ export function describe(comparison: Comparison): string {
 interface Cast {
   readonly operators: string[];
   readonly sets: readonly OperatorSet[];
-  readonly deregistrations: number[];
+  readonly deregistrations: Deregistration[];
   unsettled: Scene["unsettled"];
 }
 
@@ -189,8 +191,8 @@ async function must(world: World, twin: string, call: (side: Side) => Call): Pro
 
 /** What later operations aim at. */
 function remember(world: World, cast: Cast, operation: Operation, block: number, outcome: Outcome): void {
-  if (operation.kind === "deregister") {
-    cast.deregistrations.push(block);
+  if (operation.left && operation.operator !== undefined) {
+    cast.deregistrations.push({ block, operator: operation.operator, set: operation.left });
     if (cast.deregistrations.length > 6) cast.deregistrations.shift();
   }
   if (operation.settles) cast.unsettled = undefined;

@@ -1,7 +1,7 @@
 /** The random operations of the comparison, weighted so that most of them work and the edges are met often. */
 import type { EigenLayerContract } from "../../deploy/eigenlayer.ts";
 import type { Random } from "./random.ts";
-import type { Call, OperatorSet, Side, StakeView, View, World } from "./world.ts";
+import type { Call, OperatorSet, Side, StakeView, View, WithdrawalView, World } from "./world.ts";
 
 export const WAD = 10n ** 18n;
 const ONE_TOKEN = 10n ** 18n;
@@ -14,10 +14,15 @@ export interface Scene {
   /** As of the latest block. */
   readonly view: View;
   readonly block: number;
-  /** Blocks in which deregistrations were mined. */
-  readonly deregistrations: readonly number[];
+  readonly deregistrations: readonly Deregistration[];
   /** A slash whose shares have not been burned yet. */
   readonly unsettled: { readonly set: OperatorSet; readonly slashId: bigint } | undefined;
+}
+
+export interface Deregistration {
+  readonly block: number;
+  readonly operator: number;
+  readonly set: OperatorSet;
 }
 
 /** One transaction of one account, on both sides. */
@@ -30,6 +35,7 @@ export interface Operation {
   /** The operator concerned, if one is. */
   readonly operator?: number;
   readonly slashed?: OperatorSet;
+  readonly left?: OperatorSet;
   readonly settles?: true;
   /** The returned bytes name strategies by address or roots, so only success is compared. */
   readonly opaqueResult?: true;
@@ -39,6 +45,8 @@ export interface Roll {
   readonly kind: "roll";
   readonly text: string;
   readonly blocks: number;
+  /** The step that the roll was made for. */
+  readonly next?: Generator;
 }
 
 export interface Replacement {
@@ -48,7 +56,7 @@ export interface Replacement {
 }
 
 export type Step = Operation | Roll | Replacement;
-type Generator = (scene: Scene, random: Random) => Step | undefined;
+export type Generator = (scene: Scene, random: Random) => Step | undefined;
 
 /** Steps to choose from, by weight; a generator that has nothing to do returns nothing and another is drawn. */
 const GENERATORS: readonly (readonly [number, Generator])[] = [
@@ -70,12 +78,14 @@ const GENERATORS: readonly (readonly [number, Generator])[] = [
   [2, replace],
 ];
 
-export function nextStep(scene: Scene, random: Random): Step {
+export function nextStep(scene: Scene, random: Random, wanted?: Generator): Step {
   // release 1.4 has one pot for all slashes: only one may be open at a time, or roundings of burns would differ
   for (;;) {
-    const step = random.weighted(GENERATORS)(scene, random);
+    const step = wanted?.(scene, random) ?? random.weighted(GENERATORS)(scene, random);
     if (!step) continue;
-    if ("slashed" in step && step.slashed && scene.unsettled) return settle(scene, random) ?? step;
+    const slashes = "slashed" in step && step.slashed;
+    const mayAimASlash = "next" in step && step.next; // at an exact block, so the pot must be empty before
+    if (scene.unsettled && (slashes || mayAimASlash)) return settle(scene, random) ?? step;
     return step;
   }
 }
@@ -139,7 +149,12 @@ function deposit(scene: Scene, random: Random): Step {
 
 function register(scene: Scene, random: Random): Step {
   const operator = index(scene.operators, random);
-  const set = random.pick(scene.sets);
+  const open = scene.sets.filter((_, i) => !scene.view.operators[operator]?.memberships[i]?.slashable);
+  const set = random.pick(open.length > 0 && !random.oneIn(6) ? open : scene.sets);
+  return registration(scene, random, operator, set);
+}
+
+function registration(scene: Scene, random: Random, operator: number, set: OperatorSet): Step {
   const sets = scene.sets.filter((s) => s.avs === set.avs && (s === set || random.oneIn(4))).map((s) => s.id);
   const data = "0x";
   return {
@@ -164,6 +179,7 @@ function deregister(scene: Scene, random: Random): Step {
     kind: "deregister",
     text: `operator ${operator}, ${nameOfSet(scene, set)}${byAvs ? ", by the AVS" : ""}`,
     operator,
+    left: set,
     actor: byAvs ? set.avs : address(scene.operators, operator),
     call: eigen(scene, "allocationManager", "deregisterFromOperatorSets", () => [
       {
@@ -177,7 +193,12 @@ function deregister(scene: Scene, random: Random): Step {
 
 function allocate(scene: Scene, random: Random): Step {
   const operator = pickOperator(scene, random);
-  const set = random.pick(scene.sets);
+  const stakes = scene.view.operators[operator]?.stakes ?? [];
+  const free = scene.sets.filter((_, i) => stakes.every((s) => s.allocations[i]?.effectBlock === 0n));
+  return allocation(scene, random, operator, random.pick(free.length > 0 && !random.oneIn(6) ? free : scene.sets));
+}
+
+function allocation(scene: Scene, random: Random, operator: number, set: OperatorSet): Step {
   const all = scene.world.sides[0].strategies.map((_, i) => i);
   const strategies = random.oneIn(4) ? all : [random.pick(all)];
   const magnitudes = strategies.map((strategy) => magnitude(scene, random, operator, set, strategy));
@@ -217,7 +238,11 @@ function magnitude(scene: Scene, random: Random, operator: number, set: Operator
 }
 
 function slash(scene: Scene, random: Random): Step {
-  const operator = pickOperator(scene, random);
+  return slashOf(scene, random, pickOperator(scene, random));
+}
+
+/** By a set that can, mostly. */
+function slashOf(scene: Scene, random: Random, operator: number): Step {
   const all = scene.world.sides[0].strategies.map((_, i) => i);
   const seen = scene.view.operators[operator];
   const slashable = scene.sets.filter(
@@ -294,6 +319,10 @@ function complete(scene: Scene, random: Random): Step | undefined {
   const due = queued.filter(({ withdrawal }) => withdrawal.startBlock + delay <= BigInt(scene.block));
   if (queued.length === 0) return undefined;
   const { operator, withdrawal } = random.pick(due.length > 0 && !random.oneIn(10) ? due : queued);
+  return completion(scene, random, operator, withdrawal);
+}
+
+function completion(scene: Scene, random: Random, operator: number, withdrawal: WithdrawalView): Step {
   const asTokens = !random.oneIn(3);
   return {
     kind: asTokens ? "complete as tokens" : "complete as shares",
@@ -317,8 +346,11 @@ function complete(scene: Scene, random: Random): Step | undefined {
 }
 
 function clearDeallocations(scene: Scene, random: Random): Step {
-  const operator = pickOperator(scene, random);
   const strategy = index(scene.world.sides[0].strategies, random);
+  return clearing(scene, random, pickOperator(scene, random), strategy);
+}
+
+function clearing(scene: Scene, random: Random, operator: number, strategy: number): Step {
   const count = random.oneIn(3) ? 65_535 : random.int(2);
   return {
     kind: "clear deallocations",
@@ -347,28 +379,74 @@ function settle(scene: Scene, random: Random): Step | undefined {
 
 /** Somewhere, or so that the next transaction lands on, just before or just behind a block in which something changes. */
 function roll(scene: Scene, random: Random): Step {
-  const { withdrawal, deallocation } = scene.world.sides[0].deployment.delays;
-  const edges = [
-    ...scene.view.operators.flatMap((v) => v.queue.map((q) => Number(q.startBlock) + withdrawal)),
-    ...scene.view.operators.flatMap((v) =>
-      v.stakes.flatMap((s) => s.allocations.map((allocation) => Number(allocation.effectBlock))),
-    ),
-    ...scene.view.sets.map((set) => Number(set.slasherEffectBlock)),
-    ...scene.deregistrations.map((block) => block + deallocation),
-  ].filter((edge) => edge > scene.block + 2);
-  if (edges.length === 0 || random.oneIn(4)) {
-    const blocks = Number(random.amount(BigInt(withdrawal) / 4n)) + 1;
+  const coming = edges(scene).filter(({ block }) => block > scene.block + 2);
+  if (coming.length === 0 || random.oneIn(4)) {
+    const blocks = Number(random.amount(BigInt(scene.world.sides[0].deployment.delays.withdrawal) / 4n)) + 1;
     return { kind: "roll", text: `${blocks} blocks`, blocks };
   }
-  const edge = random.oneIn(2) ? Math.min(...edges) : random.pick(edges);
+  const first = coming.reduce((a, b) => (b.block < a.block ? b : a));
+  const edge = random.oneIn(2) ? first : random.pick(coming);
   const offset = random.int(3) - 1;
-  const blocks = Math.max(edge + offset - 1 - scene.block, 1);
-  const where = `${offset < 0 ? "" : "+"}${offset}`;
-  return {
-    kind: "roll",
-    text: `${blocks} blocks: the next transaction is at an edge ${where}`,
-    blocks,
-  };
+  const blocks = Math.max(edge.block + offset - 1 - scene.block, 1);
+  const text = `${blocks} blocks: the next transaction is ${offset} blocks from the ${edge.what}`;
+  return random.oneIn(4)
+    ? { kind: "roll", text, blocks }
+    : { kind: "roll", text, blocks, next: (later, r) => edge.next(later, r) };
+}
+
+interface Edge {
+  readonly block: number;
+  readonly what: string;
+  readonly next: Generator;
+}
+
+/** Blocks in which something changes, each with a step to whom it matters. */
+function edges(scene: Scene): Edge[] {
+  const { withdrawal, deallocation } = scene.world.sides[0].deployment.delays;
+  const all = scene.world.sides[0].strategies.map((_, i) => i);
+  const slasherOf = (later: Scene, set: OperatorSet) => later.view.sets[scene.sets.indexOf(set)]?.slasher ?? set.avs;
+  const bySlasher = (later: Scene, r: Random, operator: number, set: OperatorSet) =>
+    slashing(later, r, operator, set, [r.pick(all)], slasherOf(later, set));
+  return [
+    ...scene.view.operators.flatMap(({ queue }, operator) =>
+      queue.map((queued) => ({
+        block: Number(queued.startBlock) + withdrawal,
+        what: "end of a withdrawal's delay",
+        // a slash in the last block counts, one behind it does not
+        next: (later: Scene, r: Random) =>
+          r.oneIn(3) ? slashOf(later, r, operator) : completion(later, r, operator, queued),
+      })),
+    ),
+    ...scene.view.operators.flatMap(({ stakes }, operator) =>
+      stakes.flatMap(({ allocations }, strategy) =>
+        scene.sets.map((set, i) => ({
+          block: Number(allocations[i]?.effectBlock ?? 0n),
+          what: "end of a deallocation",
+          next: (later: Scene, r: Random) =>
+            r.pick([
+              () => clearing(later, r, operator, strategy),
+              () => allocation(later, r, operator, set),
+              () => bySlasher(later, r, operator, set),
+            ])(),
+        })),
+      ),
+    ),
+    ...scene.sets.map((set, i) => ({
+      block: Number(scene.view.sets[i]?.slasherEffectBlock ?? 0n),
+      what: "change of a slasher",
+      next: (later: Scene, r: Random) => {
+        const pending = scene.view.sets[i]?.pendingSlasher ?? set.avs;
+        const actor = r.oneIn(2) ? pending : (scene.view.sets[i]?.slasher ?? set.avs);
+        return slashing(later, r, pickOperator(later, r), set, [r.pick(all)], actor);
+      },
+    })),
+    ...scene.deregistrations.map(({ block, operator, set }) => ({
+      block: block + deallocation,
+      what: "end of a former member's liability",
+      next: (later: Scene, r: Random) =>
+        r.oneIn(3) ? registration(later, r, operator, set) : bySlasher(later, r, operator, set),
+    })),
+  ];
 }
 
 function updateSlasher(scene: Scene, random: Random): Step {

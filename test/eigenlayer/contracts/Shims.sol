@@ -93,6 +93,7 @@ contract AllocationManagerShim is Shim {
 
     error InvalidCaller();
     error InvalidPermissions();
+    error OperatorNotSlashable();
     error InvalidOperatorSet();
     error InputAddressZero();
     error SlasherNotSet();
@@ -145,6 +146,9 @@ contract AllocationManagerShim is Shim {
         require(slasher != address(0), InputAddressZero());
         address current = getSlasher(operatorSet);
         require(current != address(0), SlasherNotSet());
+        if (block.number < _state().slashers[_key(operatorSet)].effectBlock) {
+            if (_state().slashers[_key(operatorSet)].pending == slasher) return; // announced already
+        }
         uint32 effectBlock = uint32(block.number) + SLASHER_CONFIGURATION_DELAY + 1;
         _state().slashers[_key(operatorSet)] = Slasher(current, slasher, effectBlock);
         emit SlasherUpdated(operatorSet, slasher, effectBlock);
@@ -156,6 +160,8 @@ contract AllocationManagerShim is Shim {
         returns (uint256 slashId, uint256[] memory shares)
     {
         OperatorSet memory set = OperatorSet(avs, params.operatorSetId);
+        require(IReleaseFour(address(this)).isOperatorSet(set), InvalidOperatorSet());
+        require(IAllocationManager(address(this)).isOperatorSlashable(params.operator, set), OperatorNotSlashable());
         require(msg.sender == getSlasher(set), InvalidCaller());
         uint256 n = params.strategies.length;
         shares = new uint256[](n);
