@@ -224,10 +224,11 @@ function magnitude(scene: Scene, random: Random, operator: number, set: Operator
   const { allocations, allocatable } = stake(scene, operator, strategy);
   const current = allocations[scene.sets.indexOf(set)]?.currentMagnitude ?? 0n;
   const limit = current + allocatable;
+  const less = current === 0n ? 1 : 4; // from nothing there is only more
   const wanted = random.weighted<() => bigint>([
     [6, () => random.amount(limit)],
-    [2, () => random.amount(current)],
-    [3, () => 0n],
+    [less, () => random.amount(current)],
+    [less, () => 0n],
     [1, () => limit], // everything that is left
     [1, () => limit + 1n], // and one too much
     [1, () => current], // no change
@@ -244,14 +245,21 @@ function slash(scene: Scene, random: Random): Step {
 /** By a set that can, mostly. */
 function slashOf(scene: Scene, random: Random, operator: number): Step {
   const all = scene.world.sides[0].strategies.map((_, i) => i);
-  const seen = scene.view.operators[operator];
-  const slashable = scene.sets.filter(
-    (_, i) =>
-      seen?.memberships[i]?.slashable && seen.stakes.some((s) => (s.allocations[i]?.currentMagnitude ?? 0n) > 0n),
+  const { memberships = [], stakes = [] } = scene.view.operators[operator] ?? {};
+  const targets = scene.sets.flatMap((set, i) =>
+    all.flatMap((strategy) => {
+      const found = stakes[strategy]?.allocations[i];
+      const possible = found && found.currentMagnitude > 0n && memberships[i]?.slashable;
+      return possible ? [{ set, strategy, decreasing: found.pendingDiff < 0n }] : [];
+    }),
   );
-  const set = random.pick(slashable.length > 0 && !random.oneIn(10) ? slashable : scene.sets);
-  const slasher = scene.view.sets[scene.sets.indexOf(set)]?.slasher ?? set.avs;
-  return slashing(scene, random, operator, set, random.oneIn(3) ? all : [random.pick(all)], slasher);
+  const decreasing = targets.filter((target) => target.decreasing);
+  const target =
+    targets.length === 0 || random.oneIn(10)
+      ? { set: random.pick(scene.sets), strategy: random.pick(all) }
+      : random.pick(decreasing.length > 0 && random.oneIn(2) ? decreasing : targets);
+  const slasher = scene.view.sets[scene.sets.indexOf(target.set)]?.slasher ?? target.set.avs;
+  return slashing(scene, random, operator, target.set, random.oneIn(4) ? all : [target.strategy], slasher);
 }
 
 function slashAsStranger(scene: Scene, random: Random): Step {
