@@ -268,7 +268,7 @@ contract LocalAllocationManager is LocalModule, IAllocationManager {
         if (msg.sender == address(delegation)) {
             (state.current, state.next, state.effect, state.isSet) = (delay, delay, uint32(block.number), true);
         } else {
-            if (!_mayCallFor(operator)) revert InvalidCaller();
+            _requireMayCallFor(operator);
             if (!delegation.isOperator(operator)) revert InvalidOperator();
             (, state.current) = getAllocationDelay(operator);
             state.next = delay;
@@ -312,7 +312,7 @@ contract LocalAllocationManager is LocalModule, IAllocationManager {
     }
 
     /// @inheritdoc IAllocationManager
-    /// @dev The registrar may revert, or call back in. Errors: `InvalidCaller`, `InvalidOperator`, `InvalidOperatorSet`,
+    /// @dev The registrar may revert, or call back in. Errors: `InvalidPermissions`, `InvalidOperator`, `InvalidOperatorSet`,
     /// `AlreadyMemberOfSet`.
     function registerForOperatorSets(address operator, RegisterParams calldata params)
         external

@@ -65,7 +65,7 @@ contract LocalRewardsCoordinator is LocalModule, IRewardsCoordinator {
     error RewardsEndTimestampNotElapsed();
     /// @notice No such root.
     error InvalidRootIndex();
-    /// @notice The hash is zero.
+    /// @notice The root to prove against is zero.
     error EmptyRoot();
     /// @notice The root has been disabled.
     error RootDisabled();
@@ -106,7 +106,6 @@ contract LocalRewardsCoordinator is LocalModule, IRewardsCoordinator {
             revert NewRootMustBeForNewCalculatedPeriod();
         }
         if (rewardsCalculationEndTimestamp >= block.timestamp) revert RewardsEndTimestampNotElapsed();
-        if (root == bytes32(0)) revert EmptyRoot();
         currRewardsCalculationEndTimestamp = rewardsCalculationEndTimestamp;
         uint32 activatedAt = uint32(block.timestamp) + activationDelay;
         uint32 index = uint32(_distributionRoots.length);
@@ -146,8 +145,8 @@ contract LocalRewardsCoordinator is LocalModule, IRewardsCoordinator {
             if (leaf.cumulativeEarnings <= claimed) revert EarningsNotGreaterThanClaimed();
             uint256 amount = leaf.cumulativeEarnings - claimed;
             cumulativeClaimed[earner][leaf.token] = leaf.cumulativeEarnings;
-            emit RewardsClaimed(root.root, earner, claimer, recipient, leaf.token, amount);
             leaf.token.safeTransfer(recipient, amount);
+            emit RewardsClaimed(root.root, earner, claimer, recipient, leaf.token, amount);
         }
     }
 
@@ -192,7 +191,6 @@ contract LocalRewardsCoordinator is LocalModule, IRewardsCoordinator {
     }
 
     function _check(RewardsMerkleClaim calldata claim) private view returns (DistributionRoot memory root) {
-        if (claim.rootIndex >= _distributionRoots.length) revert InvalidRootIndex();
         root = _distributionRoots[claim.rootIndex];
         if (root.disabled) revert RootDisabled();
         if (block.timestamp < root.activatedAt) revert RootNotActivated();
@@ -200,14 +198,12 @@ contract LocalRewardsCoordinator is LocalModule, IRewardsCoordinator {
         if (n != claim.tokenTreeProofs.length || n != claim.tokenLeaves.length) revert InputArrayLengthMismatch();
 
         if (claim.earnerIndex >= _leaves(claim.earnerTreeProof)) revert InvalidEarnerLeafIndex();
-        bytes32 leafHash = calculateEarnerLeafHash(claim.earnerLeaf);
-        if (_climb(leafHash, claim.earnerIndex, claim.earnerTreeProof) != root.root) revert InvalidClaimProof();
+        _verify(calculateEarnerLeafHash(claim.earnerLeaf), claim.earnerIndex, claim.earnerTreeProof, root.root);
+        bytes32 tokenRoot = claim.earnerLeaf.earnerTokenRoot;
         for (uint256 i; i < n; ++i) {
-            if (claim.tokenIndices[i] >= _leaves(claim.tokenTreeProofs[i])) revert InvalidTokenLeafIndex();
-            leafHash = calculateTokenLeafHash(claim.tokenLeaves[i]);
-            if (_climb(leafHash, claim.tokenIndices[i], claim.tokenTreeProofs[i]) != claim.earnerLeaf.earnerTokenRoot) {
-                revert InvalidClaimProof();
-            }
+            bytes calldata proof = claim.tokenTreeProofs[i];
+            if (claim.tokenIndices[i] >= _leaves(proof)) revert InvalidTokenLeafIndex();
+            _verify(calculateTokenLeafHash(claim.tokenLeaves[i]), claim.tokenIndices[i], proof, tokenRoot);
         }
     }
 
@@ -217,13 +213,14 @@ contract LocalRewardsCoordinator is LocalModule, IRewardsCoordinator {
         return 1 << (proof.length / 32);
     }
 
-    /// @dev The root that a proof leads to: bit i of the index tells on which side the sibling at height i stands.
-    function _climb(bytes32 node, uint256 index, bytes calldata proof) private pure returns (bytes32) {
+    /// @dev Climbs from a leaf to the root: bit i of the index tells on which side the sibling at height i stands.
+    function _verify(bytes32 node, uint256 index, bytes calldata proof, bytes32 root) private pure {
+        if (root == bytes32(0)) revert EmptyRoot();
         for (uint256 i; i < proof.length; i += 32) {
             bytes32 sibling = bytes32(proof[i:i + 32]);
             node = index & 1 == 0 ? keccak256(bytes.concat(node, sibling)) : keccak256(bytes.concat(sibling, node));
             index >>= 1;
         }
-        return node;
+        if (node != root) revert InvalidClaimProof();
     }
 }

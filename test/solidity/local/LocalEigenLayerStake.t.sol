@@ -381,7 +381,7 @@ contract LocalEigenLayerStakeTest is LocalEigenLayerBase {
     function test_appointeesHaveOneSelectorOfOneTarget() public {
         bytes4 selector = LocalAllocationManager.setAllocationDelay.selector;
         vm.prank(outsider);
-        vm.expectRevert(LocalAllocationManager.InvalidCaller.selector);
+        vm.expectRevert(LocalModule.InvalidPermissions.selector);
         am.setAllocationDelay(operator, 1);
 
         vm.prank(outsider);
