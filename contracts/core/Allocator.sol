@@ -26,6 +26,9 @@ contract Allocator is IAllocator, Initializable {
     /// @dev Virtual shares of a strategy, left behind so that a last withdrawal never asks for more than it holds.
     uint256 private constant SHARES_LEFT = 1_000;
 
+    /// @dev How long deleveraging that has begun may go on towards U_fwd(b) <= 1.
+    uint256 private constant REPAIR = 1 days;
+
     /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
     IAllocationManager private immutable ALLOCATIONS;
     /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
@@ -34,6 +37,7 @@ contract Allocator is IAllocator, Initializable {
     /// @custom:storage-location erc7201:bulkhead.storage.Allocator
     struct Store {
         ITier tier;
+        uint40 repairUntil;
         IRiskManager risk;
     }
 
@@ -114,25 +118,54 @@ contract Allocator is IAllocator, Initializable {
     function deleverage(uint256 agent) external {
         Store storage $ = _store();
         $.tier.begin();
-        (bool needed, uint256 ceiling, uint256[] memory exposed) = _ceiling($);
+        (bool needed, uint256 ceiling, IRiskManager.Exposures memory x) = _ceiling($);
         if (!needed) revert Covered();
-        bool cut;
-        uint256 links = $.risk.agent(agent).links;
-        for (uint256 j; j < links; ++j) {
-            (uint256 at, IRiskManager.Link memory x) = $.risk.link(agent, j);
-            if (x.current == 0 || x.pending != 0) continue;
+        // a repair that needs several agents is finished, though the first of them brings U_fwd below its trigger
+        $.repairUntil = uint40(block.timestamp + REPAIR);
+        if (!_cut($, agent, ceiling, x)) revert NothingToDo();
+        $.tier.end(false);
+    }
+
+    function _cut(Store storage $, uint256 agent, uint256 ceiling, IRiskManager.Exposures memory x)
+        private
+        returns (bool cut)
+    {
+        IRiskManager.AgentState memory a = $.risk.agent(agent);
+        uint256[] memory held = _held($, agent, a.links, x.current.length);
+        for (uint256 j; j < a.links; ++j) {
+            (uint256 at, IRiskManager.Link memory l) = $.risk.link(agent, j);
+            if (l.current == 0 || l.pending != 0) continue;
             IRiskManager.SetState memory s = $.risk.set(at);
-            uint256 target = x.current;
-            if (s.quarantined) target = 0;
-            else if (exposed[s.group] > ceiling) target = Math.mulDiv(x.current, ceiling, exposed[s.group]);
-            if (target == x.current) continue;
-            // a small cut would lock the set for the whole delay: at least a quarter, or all
-            target = Math.min(target, uint256(x.current) * 3 / 4);
-            _set($, agent, j, at, s.operatorSet, uint64(target), 3);
+            uint64 target = s.quarantined ? 0 : _target(x, s.group, l.current, held[s.group], a.magnitude, ceiling);
+            if (target == l.current) continue;
+            _set($, agent, j, at, s.operatorSet, target, 3);
             cut = true;
         }
-        if (!cut) revert NothingToDo();
-        $.tier.end(false);
+    }
+
+    function _target(
+        IRiskManager.Exposures memory x,
+        uint256 group,
+        uint256 current,
+        uint256 held,
+        uint256 magnitude,
+        uint256 ceiling
+    ) private pure returns (uint64) {
+        uint256 settled = x.settled[group];
+        return uint64(Exposure.target(current, held, magnitude, x.current[group] - settled, settled, ceiling));
+    }
+
+    /// @dev What an agent has in each group that a cut can still reach.
+    function _held(Store storage $, uint256 agent, uint256 links, uint256 groups)
+        private
+        view
+        returns (uint256[] memory held)
+    {
+        held = new uint256[](groups);
+        for (uint256 j; j < links; ++j) {
+            (uint256 at, IRiskManager.Link memory l) = $.risk.link(agent, j);
+            if (l.pending == 0) held[$.risk.set(at).group] += l.current;
+        }
     }
 
     /// @inheritdoc IAllocator
@@ -141,14 +174,18 @@ contract Allocator is IAllocator, Initializable {
     }
 
     /// @dev Triggers at U_fwd(b = 0) > 1, restores U_fwd(b) <= 1: the margin b is the hysteresis.
-    function _ceiling(Store storage $) private view returns (bool needed, uint256 ceiling, uint256[] memory exposed) {
+    function _ceiling(Store storage $)
+        private
+        view
+        returns (bool needed, uint256 ceiling, IRiskManager.Exposures memory x)
+    {
         Params memory p = $.risk.params();
-        IRiskManager.Exposures memory x = $.risk.exposures(true);
+        x = $.risk.exposures(true);
         (uint256 cover, uint256 value) = IStakeManager($.tier.parts().stakes).forwardCover();
-        exposed = x.current;
-        if (Exposure.covered(x.largest, value, cover, 0, p.haircutBps)) return (false, 0, exposed);
+        uint256 margin = block.timestamp <= $.repairUntil ? p.marginBps : 0;
+        if (Exposure.covered(x.largest, value, cover, margin, p.haircutBps)) return (false, 0, x);
         ceiling = Exposure.ceiling(
-            exposed, p.k, Exposure.deleverageBudget(cover, value, x.unapproved, p.marginBps, p.haircutBps)
+            x.current, p.k, Exposure.deleverageBudget(cover, value, x.unapproved, p.marginBps, p.haircutBps)
         );
         needed = true;
     }

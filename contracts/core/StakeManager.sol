@@ -29,6 +29,9 @@ contract StakeManager is IStakeManager, Initializable {
     /// @dev In-flight stake counts for 95 %: slashes and rounding may still take from it.
     uint256 private constant IN_FLIGHT_BPS = 9_500;
 
+    uint256 private constant ROUNDING = 1_000;
+    uint256 private constant ROUNDING_PART = 1e16;
+
     /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
     IDelegationManager private immutable DELEGATION;
     /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
@@ -245,6 +248,9 @@ contract StakeManager is IStakeManager, Initializable {
         uint256 restaked = value - value * $.risk.params().bufferBps / Exposure.Q;
         uint256 share = uint256($.risk.agent(agent).weightBps) * restaked / Exposure.Q;
         room = Math.min(room, Math.saturatingSub(share, $.risk.stakes()[agent]));
+        // Staking and depositing round against the tier (Lido by wei, EigenLayer's scaling factor by 1e-17 of the stake),
+        // and so does the value of every other agent: cover gives way by more than that, or the limit itself would fail.
+        cover = Math.saturatingSub(cover, ROUNDING + value / ROUNDING_PART);
         return room == 0 ? 0 : $.risk.deployLimit(agent, cover, value, room);
     }
 

@@ -108,6 +108,7 @@ interface IRiskTypes {
         uint256 unapproved; // wei·1e9, on top of the k largest
         uint256 largest; // sum of the k largest plus unapproved = L_k
         uint256 worst; // bit a: group a is one of the k largest
+        uint256[] settled; // forward only: the part of `current` in sets with a pending decrease, wei·1e9
     }
 
     /// @notice A slash was found and attributed: `taken` magnitude (WAD) of the agent, worth `value` wei then.

@@ -47,12 +47,9 @@ contract RiskConfigurator is RiskStore {
             $.sets[i].allowed = false;
         }
         uint256[] memory indexes = new uint256[](count);
-        uint32 veto;
         for (uint256 i; i < count; ++i) {
             indexes[i] = _applySet($, terms.sets[i]);
-            if (terms.sets[i].vetoBlocks > veto) veto = terms.sets[i].vetoBlocks;
         }
-        $.vetoBlocks = veto;
         _release($, terms.releases);
 
         for (uint256 i; i < $.config.agentCount; ++i) {
@@ -71,6 +68,18 @@ contract RiskConfigurator is RiskStore {
             _packAgent($, i);
         }
         _updateFreshness($);
+        _updateVeto($);
+    }
+
+    /// @dev A set that was dropped may still slash until it is deallocated, so its window still counts.
+    function _updateVeto(Store storage $) private {
+        uint32 longest;
+        uint256 map = _allocatedSets($);
+        for (uint256 i; i < $.config.setCount; ++i) {
+            Set storage x = $.sets[i];
+            if ((x.allowed || _bit(map, i)) && x.vetoBlocks > longest) longest = x.vetoBlocks;
+        }
+        $.vetoBlocks = longest;
     }
 
     /// @notice See {IRiskManager}.
@@ -190,11 +199,9 @@ contract RiskConfigurator is RiskStore {
     }
 
     function _setParams(Store storage $, Params calldata p) private {
-        uint256 m = Exposure.Q + p.marginBps;
         if (
             p.k == 0 || p.k > MAX_SETS || p.bufferBps > 500 || p.instantFeeBps < 10 || p.instantFeeBps > 30
-                || p.quarantineBps > Exposure.Q || p.marginBps > MAX_HAIRCUT_AND_MARGIN
-                || m * p.haircutBps >= Exposure.Q * Exposure.Q
+                || p.quarantineBps > Exposure.Q || p.marginBps > MAX_MARGIN || p.haircutBps > MAX_HAIRCUT
         ) revert InvalidTerms();
         Config storage c = $.config;
         c.k = p.k;

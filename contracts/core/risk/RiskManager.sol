@@ -170,9 +170,11 @@ contract RiskManager is IRiskManager, RiskStore {
         Store storage $ = _store();
         Snapshot memory s = _snapshot($);
         if (forward) {
+            uint256[] memory settled = new uint256[](s.accounts.length);
             for (uint256 i; i < s.accounts.length; ++i) {
-                s.live[i] = _forwardWord($, i, s.magnitudes[i]);
+                (s.live[i], settled[i]) = _forwardWords($, i, s.magnitudes[i]);
             }
+            (x.settled,) = _byGroup(s, settled, s.slashable);
         }
         (x.current, x.unapproved) = _byGroup(s, s.live, s.slashable);
         (x.largest, x.worst) = Exposure.largest(x.current, s.config.k);
@@ -380,12 +382,10 @@ contract RiskManager is IRiskManager, RiskStore {
         uint256 reachable = uint256(a.stake) * m / WAD;
         all = reachable;
         s.sets[i] = a.sets;
-        if (m == a.magnitude || s.accounts[i] == address(0)) {
-            (s.live[i], s.star[i]) = (a.live, a.star);
-        } else {
-            s.changed |= 1 << i;
-            (s.live[i], s.star[i]) = _words($, i, m, true);
-        }
+        if (s.accounts[i] != address(0) && m != a.magnitude) s.changed |= 1 << i;
+        // a stale view reads what the refresh that a call does first will find
+        if (_bit(s.changed, i) || s.stale) (s.live[i], s.star[i]) = _words($, i, m, true);
+        else (s.live[i], s.star[i]) = (a.live, a.star);
         for (uint256 q; q < slots; ++q) {
             Exit memory x = $.exits[i][q];
             uint256 part;
@@ -457,13 +457,20 @@ contract RiskManager is IRiskManager, RiskStore {
         }
     }
 
-    function _forwardWord(Store storage $, uint256 index, uint256 m) private view returns (uint256 word) {
+    /// @dev What an agent's allocations come to once pending decreases are done: of all links, and of the pending ones.
+    function _forwardWords(Store storage $, uint256 index, uint256 m)
+        private
+        view
+        returns (uint256 word, uint256 settled)
+    {
         Agent storage a = $.agents[index];
         bool slashed = m != a.magnitude;
         for (uint256 j; j < a.links; ++j) {
             Link memory x = $.links[index][j];
-            if (slashed) x = _read($, index, j);
-            word |= Exposure.fraction(x.current - x.pending, m) << (32 * j);
+            if (slashed || (x.pending != 0 && block.number >= x.effectBlock)) x = _read($, index, j);
+            uint256 e = Exposure.fraction(x.current - x.pending, m) << (32 * j);
+            word |= e;
+            if (x.pending != 0) settled |= e;
         }
     }
 
@@ -579,6 +586,9 @@ contract RiskManager is IRiskManager, RiskStore {
         uint256 map = _allocatedSets($);
         for (uint256 i; i < count; ++i) {
             if (_bit(map, i) && block.timestamp > uint256($.sets[i].seenAt) + FRESHNESS) _poke($, i);
+        }
+        for (uint256 i; i < $.config.agentCount; ++i) {
+            _takeEffect($, i);
         }
         _updateFreshness($);
     }

@@ -25,7 +25,9 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
     uint256 internal constant MAX_LINKS = 8;
     uint256 internal constant MAX_SETS = 32;
     uint256 internal constant MAX_EXITS = 16;
-    uint256 internal constant MAX_HAIRCUT_AND_MARGIN = 5_000;
+    uint256 internal constant MAX_MARGIN = 5_000;
+    /// @dev Beyond any loss that a large liquid staking token has had; a larger haircut would hold the junior for good.
+    uint256 internal constant MAX_HAIRCUT = 1_000;
     /// @dev A slasher change has power after 17.5 days and a deallocation needs 14: three days keep us ahead.
     uint40 internal constant FRESHNESS = 3 days;
     /// @dev A group's quarantine score decays to nothing over this time.
@@ -201,6 +203,19 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
                 _packAgent($, i);
             }
         }
+    }
+
+    /// @dev Brings an agent's pending decreases up to date that have taken effect.
+    function _takeEffect(Store storage $, uint256 index) internal {
+        bool any;
+        uint256 count = $.agents[index].links;
+        for (uint256 j; j < count; ++j) {
+            Link storage x = $.links[index][j];
+            if (x.pending == 0 || block.number < x.effectBlock) continue;
+            _relink($, index, j);
+            any = true;
+        }
+        if (any) _packAgent($, index);
     }
 
     /// @dev Bitmap of the sets that an agent is allocated to, or is meant to be.
