@@ -158,10 +158,16 @@ contract TrancheToken is ITrancheToken, ERC20PermitUpgradeable, IERC165 {
         revert NoPreview();
     }
 
-    /// @notice Largest deposit (wei) that passes now; one wei more reverts.
+    /// @notice Largest deposit (wei) that passes now; one wei more reverts. Zero where EigenLayer cannot be read.
     function maxDeposit(address) public view returns (uint256) {
         Store storage $ = _store();
-        return _isLive() ? $.tier.maxDeposit($.senior) : 0;
+        if (!_isLive()) return 0;
+        // ERC-4626: must not revert
+        try $.tier.maxDeposit($.senior) returns (uint256 assets) {
+            return assets;
+        } catch {
+            return 0;
+        }
     }
 
     /// @notice Largest number of shares that `mint` takes now.

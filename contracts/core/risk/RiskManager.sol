@@ -123,16 +123,15 @@ contract RiskManager is IRiskManager, RiskStore {
     {
         Store storage $ = _store();
         Snapshot memory s = _snapshot($);
-        if (s.stale) {
-            _pokeStale($);
-            s = _snapshot($);
-        }
-        if (s.changed != 0) {
-            _book($, s, lossId);
+        uint256 changed = s.changed;
+        // first the slashes, against the links as they were: looking at a set again overwrites them
+        if (changed != 0) _book($, s, lossId);
+        bool stale = s.stale;
+        if (stale) _pokeStale($);
+        if (stale || changed != 0) {
             // quarantine and fresh links change the exposures
-            Snapshot memory t = _snapshot($);
-            t.changed = s.changed;
-            s = t;
+            s = _snapshot($);
+            s.changed = changed;
         }
         _settleExits($, s.config.agentCount);
         return _summary(s);
