@@ -163,4 +163,18 @@ contract AttributionTest is Test {
         assertEq(taken[1], 0.5e17);
         assertTrue(estimated);
     }
+
+    /// @dev Recorded 4e17 with 1e17 on its way out; a slash then took 1e17 of what was there.
+    function test_ADecreaseCountsFromItsEffectBlockOn() public pure {
+        Attribution.Item[] memory items = new Attribution.Item[](2);
+        items[0] = Attribution.Item(4e17, 1e17, 100, true, 3e17, true);
+        items[1] = Attribution.Item(4e17, 0, 0, true, 4e17, true);
+        (uint256[] memory taken, bool estimated) = Attribution.attribute(items, 1e18, 0.9e18, 99);
+        assertEq(taken[0], 1e17);
+        assertFalse(estimated);
+        items[0].afterwards = 2e17;
+        (taken, estimated) = Attribution.attribute(items, 1e18, 0.9e18, 100);
+        assertEq(taken[0], 1e17);
+        assertFalse(estimated);
+    }
 }
