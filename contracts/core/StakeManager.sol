@@ -288,8 +288,9 @@ contract StakeManager is IStakeManager, Initializable {
         uint256[] memory stakes = $.risk.stakes();
         int256 most = type(int256).min;
         for (uint256 i; i < stakes.length; ++i) {
-            if (stakes[i] <= SHARES_LEFT) continue;
+            if (stakes[i] == 0) continue;
             IRiskManager.AgentState memory a = $.risk.agent(i);
+            if (STRATEGIES.stakerDepositShares(a.account, $.risk.strategy()) <= SHARES_LEFT) continue;
             if (a.exits >= MAX_BATCHES || block.timestamp < a.lastUnbond + BATCH_INTERVAL) continue;
             int256 above = int256(stakes[i] * Exposure.Q) - int256(uint256(a.weightBps) * value);
             if (above > most) (most, agent, available) = (above, i, stakes[i]);

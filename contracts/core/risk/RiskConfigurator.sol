@@ -166,7 +166,8 @@ contract RiskConfigurator is RiskStore {
         Store storage $ = _store();
         $.tier.begin();
         Agent storage a = _agent($, index);
-        if (a.stake > DUST_SHARES || a.exits != 0 || a.live != 0) revert AgentInUse(index);
+        uint256 deposited = STRATEGIES.stakerDepositShares(a.account, $.strategy);
+        if (deposited > DUST_SHARES || a.exits != 0 || a.live != 0) revert AgentInUse(index);
         for (uint256 j; j < a.links; ++j) {
             delete $.links[index][j];
         }
@@ -229,6 +230,7 @@ contract RiskConfigurator is RiskStore {
         } else {
             index = plusOne - 1;
         }
+        if (t.vetoBlocks > MAX_VETO) revert InvalidTerms();
         Set storage x = $.sets[index];
         x.category = t.category;
         x.allowed = true;

@@ -28,6 +28,8 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
     uint256 internal constant MAX_MARGIN = 5_000;
     /// @dev Beyond any loss that a large liquid staking token has had; a larger haircut would hold the junior for good.
     uint256 internal constant MAX_HAIRCUT = 1_000;
+    /// @dev 14 days: a longer veto window would hold the junior for longer than a riskier mandate waits.
+    uint256 internal constant MAX_VETO = 100_800;
     /// @dev A slasher change has power after 17.5 days and a deallocation needs 14: three days keep us ahead.
     uint40 internal constant FRESHNESS = 3 days;
     /// @dev A group's quarantine score decays to nothing over this time.
