@@ -267,10 +267,14 @@ export interface Terms {
   readonly agents: readonly AgentTerms[];
 }
 
-export interface Tier extends TierContracts {
+export interface WorkingTier extends TierContracts {
   readonly agents: readonly { readonly agent: Contract; readonly address: string; readonly operator: JsonRpcSigner }[];
-  readonly services: readonly Service[];
   readonly terms: Terms;
+}
+
+export interface Tier extends WorkingTier {
+  /** Group n is service n, and works with agent n / sets per agent. */
+  readonly services: readonly Service[];
 }
 
 export const PARAMS: Params = {
@@ -283,25 +287,23 @@ export const PARAMS: Params = {
   cap: parseEther("1000000"),
 };
 
-export interface TierShape {
-  readonly name?: string;
-  readonly params?: Partial<Params>;
-  readonly agents: number;
-  readonly setsPerAgent: number;
-}
-
 export const NODE_OPERATOR = USERS - 1;
 
-/** An AVS for tests with one operator set, which it slashes itself. */
-export async function openService(world: World, category = "oracle"): Promise<Service> {
+/** An AVS for tests; it is its own registrar. */
+export async function openAVS(world: World, category = "oracle"): Promise<Contract> {
   const { outside } = world.local.signers;
-  const contract = await deployContract(
+  return deployContract(
     outside,
     hardhatArtifacts("LocalAVS", "contracts/local/avs/LocalAVS.sol"),
     outside.address,
     world.local.eigenlayer.addresses.allocationManager,
     category,
   );
+}
+
+/** An AVS with one operator set, which it slashes itself. */
+export async function openService(world: World): Promise<Service> {
+  const contract = await openAVS(world);
   const avs = await contract.getAddress();
   await send(contract, "createSet", 1, [world.local.strategy], avs);
   return { contract, set: { avs, id: 1 } };
@@ -315,14 +317,22 @@ export const setTerms = (set: OperatorSet, slasher: string = set.avs): SetTerms 
   vetoBlocks: 0,
 });
 
-/**
- * A tier as its curator leaves it: agents, a service for each of their sets (so that each set is a slasher group of its
- * own), a mandate that shares each agent's magnitude equally among its sets, and registrations. Nobody has deposited.
- */
-export async function openStandardTier(world: World, shape: TierShape): Promise<Tier> {
+/** A set that an agent shall work for. */
+export interface Work {
+  readonly set: OperatorSet;
+  /** By default the AVS itself. */
+  readonly slasher?: string;
+  readonly magnitude: bigint;
+}
+
+/** A tier with agents, a first mandate and equal weights. Nobody has deposited and nobody is registered anywhere. */
+export async function openWorkingTier(
+  world: World,
+  name: string,
+  params: Partial<Params>,
+  work: readonly (readonly Work[])[],
+): Promise<WorkingTier> {
   const { signers, protocol, strategy, weth } = world.local;
-  const params = { ...PARAMS, ...shape.params };
-  const name = shape.name ?? "Careful";
   const seed = ETH;
   await send(as(weth, signers.curator), "deposit", { value: seed });
   const contracts = await openTier(protocol, signers, {
@@ -331,35 +341,55 @@ export async function openStandardTier(world: World, shape: TierShape): Promise<
     strategy,
     seed,
     mandateDelay: 45 * DAY,
-    params,
+    params: { ...PARAMS, ...params },
   });
   const operator = user(world, NODE_OPERATOR);
   const agents: Tier["agents"][number][] = [];
-  const services: Service[] = [];
+  const sets: SetTerms[] = [];
   const agentTerms: AgentTerms[] = [];
-  for (let i = 0; i < shape.agents; i++) {
+  for (const [i, works] of work.entries()) {
     const opened = await openAgent(protocol, signers.curator, contracts.address, operator.address, "ipfs://agent");
     assert.equal(opened.index, i);
     agents.push({ agent: opened.agent, address: opened.address, operator });
-    const targets = [];
-    for (let j = 0; j < shape.setsPerAgent; j++) {
-      targets.push({ set: services.length, magnitude: WAD / BigInt(shape.setsPerAgent) });
-      services.push(await openService(world));
-    }
-    agentTerms.push({ agent: opened.address, weightBps: Math.floor(10_000 / shape.agents), targets });
+    const targets = works.map(({ set, slasher, magnitude }) => ({
+      set: sets.push(setTerms(set, slasher)) - 1,
+      magnitude,
+    }));
+    agentTerms.push({ agent: opened.address, weightBps: Math.floor(10_000 / work.length), targets });
   }
-  const terms: Terms = {
-    params,
-    releases: 0,
-    sets: services.map(({ set }) => setTerms(set)),
-    agents: agentTerms,
-  };
+  const terms: Terms = { params: { ...PARAMS, ...params }, releases: 0, sets, agents: agentTerms };
   await send(as(contracts.mandate, signers.curator), "tighten", terms);
-  for (const [n, service] of services.entries()) {
-    const agent = agents[Math.floor(n / shape.setsPerAgent)];
-    if (agent) await send(as(agent.agent, operator), "register", service.set, "0x");
-  }
-  return { ...contracts, agents, services, terms };
+  return { ...contracts, agents, terms };
+}
+
+/** The node operator registers an agent for a set. */
+export async function register(t: WorkingTier, index: number, set: OperatorSet, data = "0x"): Promise<void> {
+  const agent = t.agents[index];
+  if (!agent) throw new Error(`There is no agent ${index}.`);
+  await send(as(agent.agent, agent.operator), "register", set, data);
+}
+
+export interface TierShape {
+  readonly name?: string;
+  readonly params?: Partial<Params>;
+  readonly agents: number;
+  readonly setsPerAgent: number;
+}
+
+/**
+ * A tier as its curator leaves it: each agent works for services of its own, so that each set is a slasher group, and
+ * shares its magnitude equally among them; everybody is registered. Nobody has deposited.
+ */
+export async function openStandardTier(world: World, shape: TierShape): Promise<Tier> {
+  const services: Service[] = [];
+  for (let n = 0; n < shape.agents * shape.setsPerAgent; n++) services.push(await openService(world));
+  const magnitude = WAD / BigInt(shape.setsPerAgent);
+  const work = Array.from({ length: shape.agents }, (_, i) =>
+    services.slice(i * shape.setsPerAgent, (i + 1) * shape.setsPerAgent).map(({ set }) => ({ set, magnitude })),
+  );
+  const tier = await openWorkingTier(world, shape.name ?? "Careful", shape.params ?? {}, work);
+  for (const [i, works] of work.entries()) for (const { set } of works) await register(tier, i, set);
+  return { ...tier, services };
 }
 
 // --------------------------------------------------------------------------------------------------------- people
@@ -377,7 +407,7 @@ export async function depositEth(world: World, who: JsonRpcSigner, token: Contra
 /** Junior capital, as much senior as it covers, everything restaked and allocated. */
 export async function fund(
   world: World,
-  t: Tier,
+  t: WorkingTier,
   junior: JsonRpcSigner,
   senior: JsonRpcSigner,
   assets: bigint,
@@ -390,7 +420,7 @@ export async function fund(
 }
 
 /** A keeper restakes whatever the limits allow. */
-export async function deployAll(world: World, t: Tier): Promise<void> {
+export async function deployAll(world: World, t: WorkingTier): Promise<void> {
   const stakes = as(t.stakes, world.local.signers.keeper);
   for (const index of t.agents.keys()) {
     const limit = await big(stakes, "deployLimit", index);
@@ -399,14 +429,14 @@ export async function deployAll(world: World, t: Tier): Promise<void> {
 }
 
 /** A keeper raises every allocation to its target. */
-export async function allocateAll(world: World, t: Tier): Promise<void> {
+export async function allocateAll(world: World, t: WorkingTier): Promise<void> {
   const allocator = as(t.allocator, world.local.signers.keeper);
   for (const [index, { targets }] of t.terms.agents.entries())
     for (const [link, { magnitude }] of targets.entries()) await send(allocator, "allocate", index, link, magnitude);
 }
 
 /** A keeper brings back what the queues need: EigenLayer's queue, Lido's queue, idle. Takes some weeks of the chain. */
-export async function bringBack(world: World, t: Tier): Promise<void> {
+export async function bringBack(world: World, t: WorkingTier): Promise<void> {
   const stakes = as(t.stakes, world.local.signers.keeper);
   while (!(await refused(world, "NothingToUnbond", call(stakes, "unbond")))) await send(stakes, "unbond");
   await passDays(world, 14);
@@ -416,7 +446,7 @@ export async function bringBack(world: World, t: Tier): Promise<void> {
 }
 
 /** Completes every withdrawal that is ready. */
-export async function completeAll(world: World, t: Tier): Promise<void> {
+export async function completeAll(world: World, t: WorkingTier): Promise<void> {
   const stakes = as(t.stakes, world.local.signers.keeper);
   for (const index of t.agents.keys()) {
     const { exits } = await agentState(t, index);
@@ -425,7 +455,7 @@ export async function completeAll(world: World, t: Tier): Promise<void> {
 }
 
 /** Sends loose stETH through Lido's queue, whose oracle finalises everything. */
-export async function throughLido(world: World, t: Tier): Promise<void> {
+export async function throughLido(world: World, t: TierContracts): Promise<void> {
   const { lidoQueue, signers } = world.local;
   const stakes = as(t.stakes, signers.keeper);
   await send(stakes, "requestUnstake", 50);
@@ -434,7 +464,7 @@ export async function throughLido(world: World, t: Tier): Promise<void> {
   await send(stakes, "claimUnstaked", 50);
 }
 
-export async function request(t: Tier, token: Contract, who: JsonRpcSigner, shares: bigint): Promise<bigint> {
+export async function request(t: TierContracts, token: Contract, who: JsonRpcSigner, shares: bigint): Promise<bigint> {
   const receipt = await sendFor(as(token, who), "requestRedeem", shares, who.address, who.address);
   return BigInt(eventValue(t.senior.interface, receipt, "RedeemRequest", "requestId"));
 }
