@@ -20,6 +20,8 @@ import {
   MAINNET_DELAYS,
 } from "../../deploy/eigenlayer.ts";
 import { startChain } from "../../scripts/chain.ts";
+import { buildContracts } from "../../scripts/lib/build.ts";
+import { readCounts } from "../../scripts/lib/counts.ts";
 import { ROOT } from "../../scripts/lib/tools.ts";
 import { type Comparison, compare, describe } from "./compare.ts";
 import { compile, pick } from "./compile.ts";
@@ -85,6 +87,7 @@ await check("the package yields every contract of the core", async () => {
 });
 if (failed === 0) {
   if (options.only.includes("compare")) await comparisons();
+  if (options.only.some((part) => part !== "compare")) await buildContracts();
   if (options.only.includes("integration")) await integration();
   if (options.only.includes("scenario")) await scenario();
 }
@@ -166,26 +169,44 @@ function keep(result: Comparison): string {
 async function integration(): Promise<void> {
   const files = globSync("test/integration/**/*.test.ts", { cwd: ROOT }).sort();
   if (files.length === 0) return say("     there are no integration tests to run on the real bytecode");
-  await check("the integration tests pass on the real bytecode", () =>
-    child(["--disable-warning=ExperimentalWarning", "--test", "--test-concurrency=1", ...files]),
-  );
+  const flags = ["--disable-warning=ExperimentalWarning", "--test", "--test-concurrency=1", "--test-reporter=spec"];
+  await check("the integration tests pass on the real bytecode", async () => {
+    const { printed, end } = await child([...flags, ...files]);
+    const counts = readCounts("node", printed);
+    passed += counts?.passed ?? 0;
+    failed += counts?.failed ?? 0;
+    if (end !== "") throw new Error(`They ${end}; see above.`);
+    if (!counts || counts.passed === 0) throw new Error("They printed no counts.");
+    return `${counts.passed} tests`;
+  });
 }
 
 /** The default scenario again, on the real bytecode. */
 async function scenario(): Promise<void> {
   if (!existsSync(join(ROOT, "scenario/run.ts"))) return say("     there is no scenario to run on the real bytecode");
-  await check("the default scenario runs on the real bytecode", () =>
-    child(["--disable-warning=ExperimentalWarning", "scenario/run.ts", "--eigenlayer", "real"]),
-  );
+  await check("the default scenario holds on the real bytecode", async () => {
+    const { end } = await child(["--disable-warning=ExperimentalWarning", "scenario/run.ts", "--eigenlayer", "real"]);
+    if (end !== "") throw new Error(`It ${end}; see above.`);
+    return "";
+  });
 }
 
-function child(args: readonly string[]): Promise<string> {
-  const env = { ...process.env, BULKHEAD_EIGENLAYER: "real" };
-  const running = spawn(process.execPath, args, { cwd: ROOT, stdio: "inherit", env });
+/** Runs Node with the real bytecode chosen; `end` is empty where it ended well. */
+function child(args: readonly string[]): Promise<{ printed: string; end: string }> {
+  const running = spawn(process.execPath, args, {
+    cwd: ROOT,
+    stdio: ["ignore", "pipe", "inherit"],
+    env: { ...process.env, BULKHEAD_EIGENLAYER: "real" },
+  });
+  let printed = "";
+  running.stdout.on("data", (chunk: Buffer) => {
+    printed += chunk.toString("utf8");
+    process.stdout.write(chunk);
+  });
   return new Promise((resolve, reject) => {
     running.on("error", reject);
-    running.on("exit", (code, signal) =>
-      code === 0 ? resolve("") : reject(new Error(`It ended with ${signal ?? `exit code ${code}`}; see above.`)),
+    running.on("close", (code, signal) =>
+      resolve({ printed, end: code === 0 ? "" : `ended with ${signal ?? `exit code ${code}`}` }),
     );
   });
 }
