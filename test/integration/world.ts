@@ -85,8 +85,9 @@ export async function mine(world: World, blocks: number): Promise<void> {
   await world.provider.send("hardhat_mine", [`0x${blocks.toString(16)}`, `0x${BLOCK_TIME.toString(16)}`]);
 }
 
+/** A block more than the days have: the first of many blocks comes one second after the last, not twelve. */
 export async function passDays(world: World, days: number): Promise<void> {
-  await mine(world, days * BLOCKS_A_DAY);
+  await mine(world, days * BLOCKS_A_DAY + 1);
 }
 
 /** Returns a function that brings the chain back to this moment; it can be called again and again. */
