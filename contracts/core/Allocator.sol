@@ -26,6 +26,7 @@ contract Allocator is IAllocator, Initializable {
     /// @dev Virtual shares of a strategy, left behind so that a last withdrawal never asks for more than it holds.
     uint256 private constant SHARES_LEFT = 1_000;
 
+    uint256 private constant MAX_LINKS = 8;
     /// @dev How long deleveraging that has begun may go on towards U_fwd(b) <= 1.
     uint256 private constant REPAIR = 1 days;
 
@@ -187,6 +188,8 @@ contract Allocator is IAllocator, Initializable {
         ceiling = Exposure.ceiling(
             x.current, p.k, Exposure.deleverageBudget(cover, value, x.unapproved, p.marginBps, p.haircutBps)
         );
+        // an agent's exposure is rounded up set by set, a billionth of its stake each time
+        ceiling = Math.saturatingSub(ceiling, MAX_LINKS * value);
         needed = true;
     }
 

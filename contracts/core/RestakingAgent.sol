@@ -96,7 +96,7 @@ contract RestakingAgent is IRestakingAgent, Initializable {
             _appoint(nodeOperator_, KEY_REGISTRAR, IKeyRegistrar.registerKey.selector);
             _appoint(nodeOperator_, KEY_REGISTRAR, IKeyRegistrar.deregisterKey.selector);
         }
-        emit NodeOperatorChanged(nodeOperator_);
+        emit NodeOperatorNamed(nodeOperator_);
     }
 
     function _appoint(address appointee, address target, bytes4 selector) private {

@@ -9,8 +9,8 @@ import {IDelegationManager, OperatorSet} from "./external/IEigenLayer.sol";
 interface IRestakingAgent {
     /// @notice The agent registered for an operator set through its node operator.
     event Registered(address indexed avs, uint32 id);
-    /// @notice The tier's curator named another node operator.
-    event NodeOperatorChanged(address indexed nodeOperator);
+    /// @notice The agent has a node operator.
+    event NodeOperatorNamed(address indexed nodeOperator);
 
     /// @notice The caller may not do this.
     error NotAuthorised(address caller);

@@ -167,7 +167,8 @@ contract RiskConfigurator is RiskStore {
         $.tier.begin();
         Agent storage a = _agent($, index);
         uint256 deposited = STRATEGIES.stakerDepositShares(a.account, $.strategy);
-        if (deposited > DUST_SHARES || a.exits != 0 || a.live != 0) revert AgentInUse(index);
+        // shares of an agent that was slashed entirely stay at EigenLayer and are worth nothing
+        if ((deposited > DUST_SHARES && a.magnitude != 0) || a.exits != 0 || a.live != 0) revert AgentInUse(index);
         for (uint256 j; j < a.links; ++j) {
             delete $.links[index][j];
         }
@@ -191,12 +192,19 @@ contract RiskConfigurator is RiskStore {
         if (group == other) return;
         (uint256 to, uint256 from) = group < other ? (group, other) : (other, group);
         uint256 groups = $.groups;
+        bool bad;
         for (uint256 i; i < $.config.setCount; ++i) {
-            if (_byte(groups, i) != from) continue;
+            uint256 own = _byte(groups, i);
+            if (own != from && own != to) continue;
+            bad = bad || _bit($.config.quarantined, i);
+            if (own == to) continue;
             groups = (groups & ~(uint256(0xff) << (8 * i))) | (to << (8 * i));
             emit GroupChanged(i, uint8(to));
         }
         $.groups = groups;
+        // what one of them has done, the other one has done
+        if ($.scores[from].value > $.scores[to].value) $.scores[to] = $.scores[from];
+        if (bad) _quarantine($, uint8(to));
     }
 
     function _setParams(Store storage $, Params calldata p) private {
