@@ -3,29 +3,36 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { Signature, Wallet, ZeroHash } from "ethers";
 import { send } from "../../deploy/eigenlayer.ts";
+import { sendFor } from "../../deploy/protocol.ts";
 import {
   as,
   BLOCKS_A_DAY,
   big,
   books,
   bringBack,
+  call,
   cash,
   checkpoint,
   conserved,
   deadline,
   depositEth,
   ETH,
+  eventValue,
   finalise,
   fund,
   mine,
+  now,
   openStandardTier,
   passDays,
   rate,
   request,
   reverts,
+  setState,
   startWorld,
   type Tier,
   user,
+  utilisation,
+  WAD,
   type World,
 } from "./world.ts";
 
@@ -248,5 +255,136 @@ describe("entries and exits", () => {
     await bringBack(world, tier);
     await finalise(world, tier.senior);
     assert.equal(await big(tier.senior, "maxRedeem", alice.address), shares / 2n);
+  });
+
+  it("when everybody has left, the last after 63 days, the reserve's seed is there and nothing else, less the wei of rounding", async () => {
+    const [bob, alice] = [user(world, 0), user(world, 1)];
+    await fund(world, tier, bob, alice, 100n * ETH);
+    for (const [token, who] of [
+      [tier.senior, alice],
+      [tier.junior, bob],
+    ] as const)
+      await request(tier, token, who, await big(token, "balanceOf", who.address));
+    await bringBack(world, tier);
+    await finalise(world, tier.senior);
+    // cover that the last stake needs leaves as that stake does; what is overdue is brought back whatever it needs
+    const asked = await now(world);
+    for (let round = 0; round < 6 && (await big(tier.junior, "queuedShares")) > 0n; round++) {
+      await bringBack(world, tier);
+      await finalise(world, tier.junior);
+    }
+    const days = ((await now(world)) - asked) / 86_400;
+    assert.ok(days <= 66, `the last junior left after ${days} days; 63 are promised, and Lido takes two or three here`);
+    for (const [token, who] of [
+      [tier.senior, alice],
+      [tier.junior, bob],
+    ] as const) {
+      await send(as(token, who), "redeem", await big(token, "maxRedeem", who.address), who.address, who.address);
+      assert.equal(await big(token, "totalSupply"), 0n);
+    }
+    const { reserve, junior, senior, gains } = await books(tier);
+    assert.deepEqual([junior, senior, gains], [0n, 0n, 0n]);
+    const seed = await big(tier.tier, "seed");
+    assert.ok(reserve <= seed && seed - reserve < 1_000n, `the reserve lost ${seed - reserve} wei to rounding`);
+    assert.equal(await big(world.local.weth, "balanceOf", bob.address), 100n * ETH);
+    await conserved(world, tier);
+  });
+
+  it("stake on its way out goes back to work when newcomers have paid those who leave, and not before", async () => {
+    const [bob, alice, carol] = [user(world, 0), user(world, 1), user(world, 2)];
+    const stakes = as(tier.stakes, world.local.signers.keeper);
+    await fund(world, tier, bob, alice, 100n * ETH);
+    const shares = (await big(tier.senior, "balanceOf", alice.address)) / 10n;
+    await request(tier, tier.senior, alice, shares);
+    const agent = (await call(stakes, "unbond")) as readonly [bigint, bigint];
+    await send(stakes, "unbond");
+    await passDays(world, 14);
+    await mine(world, 2);
+    await reverts(world, "Needed", send(stakes, "redeposit", agent[0], 0));
+    await depositEth(world, carol, tier.junior, shares);
+    await finalise(world, tier.senior);
+    assert.equal(await big(tier.senior, "maxRedeem", alice.address), shares);
+    await send(stakes, "redeposit", agent[0], 0);
+    await conserved(world, tier);
+    assert.ok((await utilisation(tier)) <= WAD, "it is gated as every new exposure is");
+  });
+
+  it("loose stETH that nobody waits for any more is restaked without passing through Lido again", async () => {
+    const [bob, alice, carol] = [user(world, 0), user(world, 1), user(world, 2)];
+    const stakes = as(tier.stakes, world.local.signers.keeper);
+    await fund(world, tier, bob, alice, 100n * ETH);
+    const shares = (await big(tier.senior, "balanceOf", alice.address)) / 10n;
+    await request(tier, tier.senior, alice, shares);
+    const [agent] = (await call(stakes, "unbond")) as readonly [bigint, bigint];
+    await send(stakes, "unbond");
+    await passDays(world, 14);
+    await mine(world, 2);
+    await send(stakes, "complete", agent, 0);
+    await depositEth(world, carol, tier.junior, shares + shares / 10n);
+    await finalise(world, tier.senior);
+    const [loose] = (await call(tier.module, "value")) as readonly [bigint, bigint];
+    assert.ok(loose > shares / 2n);
+    await reverts(world, "NothingToUnstake", send(stakes, "requestUnstake", 10));
+    await send(stakes, "redeploy", agent, loose / 2n);
+    await conserved(world, tier);
+  });
+
+  it("a loss of Lido itself up to the haircut is the junior's and no slasher's: nothing is quarantined", async () => {
+    const [bob, alice] = [user(world, 0), user(world, 1)];
+    await fund(world, tier, bob, alice, 100n * ETH);
+    const [seniorRate, before] = [await rate(tier.senior), await books(tier)];
+    const { steth } = world.local;
+    await send(steth, "report", -(((await big(steth, "getTotalPooledEther")) * 19n) / 1_000n));
+    const receipt = await sendFor(tier.tier, "sync");
+    assert.equal(eventValue(tier.tier.interface, receipt, "LossBooked", "slashed"), "false");
+    assert.equal(await rate(tier.senior), seniorRate);
+    assert.ok((await books(tier)).junior < before.junior);
+    for (let set = 0; set < tier.services.length; set++) assert.equal((await setState(tier, set)).quarantined, false);
+    await conserved(world, tier);
+  });
+
+  it("gifts move no rate at once: WETH sent to the tier is not counted, stETH sent to the strategy vests over days", async () => {
+    const [bob, alice, carol] = [user(world, 0), user(world, 1), user(world, 2)];
+    await fund(world, tier, bob, alice, 100n * ETH);
+    const before = await Promise.all([rate(tier.senior), rate(tier.junior), books(tier)]);
+    await send(as(world.local.weth, carol), "deposit", { value: 10n * ETH });
+    await send(as(world.local.weth, carol), "transfer", tier.address, 10n * ETH);
+    await send(tier.tier, "sync");
+    assert.deepEqual(await Promise.all([rate(tier.senior), rate(tier.junior), books(tier)]), before);
+    const steth = as(world.local.steth, carol);
+    await send(steth, "submit", carol.address, { value: 10n * ETH });
+    await send(steth, "transfer", world.local.strategy, 10n * ETH);
+    await send(tier.tier, "sync");
+    assert.deepEqual(await Promise.all([rate(tier.senior), rate(tier.junior)]), before.slice(0, 2));
+    const { gains } = await books(tier);
+    assert.ok(gains > 9n * ETH);
+    await conserved(world, tier);
+  });
+
+  it("only the controller and his operators claim, to whichever address they name", async () => {
+    const [bob, alice, carol] = [user(world, 0), user(world, 1), user(world, 2)];
+    await depositEth(world, bob, tier.junior, 100n * ETH);
+    await depositEth(world, alice, tier.senior, 50n * ETH);
+    await request(tier, tier.senior, alice, 10n * ETH);
+    await passDays(world, 2);
+    await finalise(world, tier.senior);
+    const claim = () => send(as(tier.senior, carol), "redeem", ETH, carol.address, alice.address);
+    await reverts(world, "NotController", claim());
+    await send(as(tier.senior, alice), "setOperator", carol.address, true);
+    await claim();
+    assert.equal(await big(world.local.weth, "balanceOf", carol.address), ETH);
+    await send(as(tier.senior, alice), "setOperator", carol.address, false);
+    await reverts(world, "NotController", claim());
+    await reverts(
+      world,
+      "NotController",
+      send(as(tier.senior, alice), "requestRedeem", ETH, carol.address, alice.address).then(() =>
+        send(as(tier.senior, bob), "requestRedeem", ETH, carol.address, alice.address),
+      ),
+    );
+  });
+
+  it("the tests run on the EigenLayer that was asked for", () => {
+    assert.equal(world.local.eigenlayer.kind, process.env.BULKHEAD_EIGENLAYER ?? "local");
   });
 });
