@@ -1,0 +1,73 @@
+/** The words after `npm start --`. */
+import { parseArgs } from "node:util";
+import * as z from "zod";
+import type { EigenLayerKind } from "../deploy/eigenlayer.ts";
+import { nearest } from "./schema.ts";
+
+export interface Options {
+  readonly help: boolean;
+  readonly scenario: string;
+  readonly keep: boolean;
+  readonly port: number | undefined;
+  readonly eigenlayer: EigenLayerKind;
+}
+
+export class OptionError extends Error {
+  override readonly name = "OptionError";
+}
+
+export const DEFAULT_SCENARIO = "scenarios/default.yaml";
+
+export const HELP = `Bulkhead: play a scenario on a local chain.
+
+  npm start                                the default story (${DEFAULT_SCENARIO})
+  npm start -- --scenario FILE             another one; see scenarios/
+  npm start -- --keep                      leave the chain running afterwards, until Ctrl-C, and print its
+                                           addresses, accounts and RPC URL (also written to .local/chain.json)
+  npm start -- --keep --port 8545          on a port of your choice
+  npm start -- --eigenlayer real           on EigenLayer's own bytecode instead of the stand-in (needs cargo)
+  npm start -- --help                      this page
+
+The story's tiers, AVSs, people, steps and expectations are in the file; edit it, or copy it and start from there.
+The exit code is 0 if every expectation of the story and every invariant of the protocol has held, 1 if one has not,
+and 2 if the command or the file is wrong.`;
+
+const FLAGS = {
+  help: { type: "boolean", short: "h" },
+  scenario: { type: "string" },
+  keep: { type: "boolean" },
+  port: { type: "string" },
+  eigenlayer: { type: "string" },
+} as const;
+
+export function readOptions(args: readonly string[], environment: NodeJS.ProcessEnv = process.env): Options {
+  const names = Object.keys(FLAGS).map((name) => `--${name}`);
+  for (const argument of args) {
+    const [flag = ""] = argument.split("=");
+    if (!flag.startsWith("-") || names.includes(flag) || flag === "-h") continue;
+    const meant = nearest(flag, names);
+    throw new OptionError(
+      `There is no option ${flag}. ${meant ? `Did you mean ${meant}?` : `There are ${names.join(", ")}.`}`,
+    );
+  }
+  let values: { help?: boolean; scenario?: string; keep?: boolean; port?: string; eigenlayer?: string };
+  try {
+    ({ values } = parseArgs({ args: [...args], options: FLAGS, allowPositionals: false }));
+  } catch (error) {
+    const [first] = (error instanceof Error ? error.message : String(error)).split("\n");
+    throw new OptionError(`${first ?? "The options are wrong"}. See npm start -- --help`);
+  }
+  const kind = z.enum(["local", "real"]).safeParse(values.eigenlayer ?? environment.BULKHEAD_EIGENLAYER ?? "local");
+  if (!kind.success) throw new OptionError('EigenLayer is "local" (the stand-in) or "real" (its own bytecode).');
+  const port = values.port === undefined ? undefined : Number(values.port);
+  if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65_536)) {
+    throw new OptionError(`"${values.port}" is no port. Write a number from 1 to 65535.`);
+  }
+  return {
+    help: values.help ?? false,
+    scenario: values.scenario ?? DEFAULT_SCENARIO,
+    keep: values.keep ?? false,
+    port,
+    eigenlayer: kind.data,
+  };
+}

@@ -1,0 +1,206 @@
+/** `npm start`: a chain, the protocol, a story, and the verdict. Exit codes: 0 all held, 1 something failed, 2 bad input. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
+import { type Chain, startChain } from "../scripts/chain.ts";
+import { ROOT } from "../scripts/lib/tools.ts";
+import { view } from "./books.ts";
+import { ExpectationError } from "./expectations.ts";
+import { Invariants } from "./invariants.ts";
+import { Journal } from "./journal.ts";
+import { loadScenario, ScenarioFileError } from "./load.ts";
+import { HELP, OptionError, type Options, readOptions } from "./options.ts";
+import { Player, StoryError, verbOf } from "./player.ts";
+import { dayOf, type Printer, printer, termsLine } from "./print.ts";
+import type { Scenario, Step } from "./schema.ts";
+import { printLosses, printPeople, printVerdicts } from "./summary.ts";
+import { buildWorld, type World } from "./world.ts";
+
+const ADDRESS_FILE = ".local/chain.json";
+
+/** `build` compiles what is needed, once the command and the file are known to be right. */
+export async function main(args: readonly string[], build: () => Promise<void>): Promise<number> {
+  const p = printer(process.stdout);
+  let options: Options;
+  let scenario: Scenario;
+  try {
+    options = readOptions(args);
+    if (options.help) {
+      p.line(HELP);
+      return 0;
+    }
+    // npm starts scripts in the project's folder, so a name is meant as seen from where the command was typed
+    const from = process.env.INIT_CWD ?? process.cwd();
+    const given = options.scenario;
+    const file = isAbsolute(given)
+      ? given
+      : args.some((one) => one.startsWith("--scenario"))
+        ? resolve(from, given)
+        : join(ROOT, given);
+    scenario = loadScenario(file);
+  } catch (error) {
+    if (!(error instanceof OptionError || error instanceof ScenarioFileError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return 2;
+  }
+
+  await build();
+  const begin = performance.now();
+  const seconds = () => ((performance.now() - begin) / 1000).toFixed(1);
+  const chain = await startChain(options.port === undefined ? {} : { port: options.port });
+  try {
+    p.line(p.bold(scenario.title));
+    if (scenario.about !== undefined) for (const line of wrap(scenario.about)) p.line(line);
+    p.line();
+    const log = (line: string) => p.line(p.dim(`  ${line} (${seconds()} s)`));
+    log(`a local chain runs at ${chain.url}`);
+    const world = await buildWorld(scenario, chain.url, options.eigenlayer, log);
+    log(
+      `EigenLayer (${options.eigenlayer === "local" ? "stand-in" : "real bytecode"}), Lido and Bulkhead are deployed`,
+    );
+    const held = await tell(p, world, scenario);
+    p.line();
+    p.line(
+      p.dim(
+        `${world.chain.sent} transactions, ${dayOf(world.chain.head.time, world.birth.time)} of the story, ${seconds()} s`,
+      ),
+    );
+    if (options.keep) await keep(p, world, chain);
+    return held ? 0 : 1;
+  } finally {
+    await chain.stop();
+  }
+}
+
+/** Plays the whole story; true if everything held. */
+async function tell(p: Printer, world: World, scenario: Scenario): Promise<boolean> {
+  const invariants = new Invariants();
+  const journal = new Journal(world, invariants);
+  const player = new Player(world, journal, invariants, p, await view(world));
+  p.line();
+  for (const one of player.now.tiers.values()) p.line(`  ${termsLine(p, one)}`);
+
+  let told = true;
+  story: for (const [i, chapter] of scenario.story.entries()) {
+    p.line();
+    const time = dayOf(world.chain.head.time, world.birth.time);
+    p.line(`${p.bold(`${i + 1}. ${chapter.chapter}`)} ${p.dim(`(${time})`)}`);
+    if (chapter.about !== undefined) for (const line of wrap(chapter.about)) p.line(`  ${line}`);
+    for (const [j, step] of chapter.steps.entries()) {
+      try {
+        await player.play(step);
+      } catch (error) {
+        if (!(error instanceof ExpectationError || error instanceof StoryError)) throw error;
+        p.line(`  ${p.red("✗")} ${error.message}`);
+        p.line(p.red(`    in chapter "${chapter.chapter}", step ${j + 1} (${verbOf(step)}): the story ends here.`));
+        player.showBooks();
+        told = false;
+        break story;
+      }
+      if (tabled(step, chapter.steps.slice(j + 1))) player.showBooks();
+    }
+    for (const tier of world.tiers.values()) await invariants.limits(world, tier, player.tierView(tier.name));
+    player.show("all");
+  }
+  // unbooked gains and losses would be missing from the last account
+  for (const tier of world.tiers.values()) {
+    const { accounts, faces } = world;
+    await journal.send({ from: accounts.keeper, to: tier.address, face: faces.tier, fn: "sync" }, { tier });
+  }
+  player.before = player.now;
+  await player.look("the last sync", undefined);
+  invariants.settle(journal, player.now);
+
+  p.line();
+  printLosses(p, journal);
+  p.line();
+  printPeople(p, journal, player.now);
+  p.line();
+  const held = printVerdicts(p, invariants.verdicts());
+  return told && held;
+}
+
+const QUIET = [
+  "say",
+  "show",
+  "remember",
+  "expect",
+  "expect holder",
+  "expect paid",
+  "refused",
+  "claim",
+  "request exit",
+  "greet",
+];
+const isQuiet = (step: Step): boolean => QUIET.includes(verbOf(step));
+
+/** The books are shown where a run of steps of one kind has changed them; a chapter's end shows them anyway. */
+function tabled(step: Step, rest: readonly Step[]): boolean {
+  const [next] = rest;
+  return next !== undefined && !isQuiet(step) && verbOf(next) !== verbOf(step) && !rest.every(isQuiet);
+}
+
+function wrap(text: string, columns = 110): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.trim().split(/\s+/)) {
+    if (line.length + word.length + 1 > columns) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  return line === "" ? lines : [...lines, line];
+}
+
+async function keep(p: Printer, world: World, chain: Chain): Promise<void> {
+  const book = {
+    url: chain.url,
+    chainId: 31_337,
+    contracts: world.addresses,
+    tiers: Object.fromEntries(
+      [...world.tiers].map(([name, tier]) => [
+        name,
+        {
+          tier: tier.address,
+          risk: tier.risk,
+          stakes: tier.stakes,
+          allocator: tier.allocator,
+          mandate: tier.mandate,
+          module: tier.module,
+          agents: Object.fromEntries(tier.agents.map((agent) => [agent.operator, agent.address])),
+        },
+      ]),
+    ),
+    avss: Object.fromEntries([...world.avss].map(([name, avs]) => [name, avs.address])),
+    accounts: {
+      curator: world.accounts.curator,
+      guardian: world.accounts.guardian,
+      keeper: world.accounts.keeper,
+      "Lido's oracle": world.accounts.outside,
+      "the AVSs": world.accounts.avsOwner,
+      ...Object.fromEntries(world.accounts.operators),
+      ...Object.fromEntries(world.accounts.people),
+    },
+  };
+  mkdirSync(join(ROOT, ".local"), { recursive: true });
+  writeFileSync(join(ROOT, ADDRESS_FILE), `${JSON.stringify(book, null, 2)}\n`);
+  p.line();
+  p.line(p.bold(`The chain keeps running at ${chain.url}`));
+  const print = (title: string, entries: Record<string, unknown>) => {
+    p.line(`  ${title}`);
+    for (const [name, value] of Object.entries(entries)) {
+      if (typeof value === "string") p.line(`    ${name.padEnd(24)} ${value}`);
+    }
+  };
+  print("contracts", book.contracts);
+  for (const [name, tier] of Object.entries(book.tiers)) print(`tier ${name}`, tier);
+  print("accounts (unlocked, and the usual test keys of a development chain)", book.accounts);
+  p.line(`  The same is in ${ADDRESS_FILE}. Ctrl-C ends it.`);
+  await new Promise<void>((done) => {
+    const timer = setInterval(() => {}, 60_000);
+    const end = () => {
+      clearInterval(timer);
+      done();
+    };
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, end);
+  });
+}

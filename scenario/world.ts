@@ -1,0 +1,306 @@
+/** Builds what a scenario file names: tiers with their agents, AVSs with their operator sets, and people with accounts. */
+import { AbiCoder, Contract, ContractFactory, Interface, JsonRpcProvider, type JsonRpcSigner, Wallet } from "ethers";
+import * as z from "zod";
+import { type EigenLayerKind, hardhatArtifacts, send } from "../deploy/eigenlayer.ts";
+import { deployLocal, FIRST_USER_ACCOUNT, type LocalDeployment } from "../deploy/local.ts";
+import { openAgent, openTier, type TierContracts } from "../deploy/protocol.ts";
+import { interfaceOf, KINDS, type Kind } from "../deploy/roles.ts";
+import { ChainClient } from "./chain.ts";
+import { CATEGORIES, type Scenario, type TierTerms } from "./schema.ts";
+
+export interface Avs {
+  readonly name: string;
+  readonly category: (typeof CATEGORIES)[number];
+  readonly address: string;
+  readonly contract: "local" | "hello world";
+}
+
+export interface Agent {
+  readonly operator: string;
+  readonly index: number;
+  readonly address: string;
+  /** AVSs in the order of the agent's links. */
+  readonly avss: readonly string[];
+  /** Answers for the Hello World AVS, where the agent serves it. */
+  readonly key?: Wallet;
+}
+
+export interface Tier {
+  readonly name: string;
+  readonly terms: TierTerms;
+  readonly address: string;
+  readonly risk: string;
+  readonly stakes: string;
+  readonly allocator: string;
+  readonly mandate: string;
+  readonly module: string;
+  readonly agents: readonly Agent[];
+  /** AVSs in the order of the tier's sets. */
+  readonly avss: readonly string[];
+}
+
+export interface Faces extends Readonly<Record<Kind, Interface>> {
+  readonly router: Interface;
+  readonly lens: Interface;
+  readonly factory: Interface;
+  readonly weth: Interface;
+  readonly steth: Interface;
+  readonly lidoQueue: Interface;
+  readonly localAvs: Interface;
+  readonly helloWorld: Interface;
+  readonly allocationManager: Interface;
+  readonly delegationManager: Interface;
+}
+
+export interface World {
+  readonly scenario: Scenario;
+  readonly chain: ChainClient;
+  readonly faces: Faces;
+  readonly addresses: {
+    readonly router: string;
+    readonly lens: string;
+    readonly factory: string;
+    readonly accessManager: string;
+    readonly weth: string;
+    readonly steth: string;
+    readonly lidoQueue: string;
+    readonly strategy: string;
+    readonly allocationManager: string;
+    readonly delegationManager: string;
+    readonly strategyManager: string;
+  };
+  readonly accounts: {
+    readonly curator: string;
+    readonly guardian: string;
+    readonly keeper: string;
+    readonly outside: string;
+    readonly avsOwner: string;
+    readonly operators: ReadonlyMap<string, string>;
+    readonly people: ReadonlyMap<string, string>;
+  };
+  readonly avss: ReadonlyMap<string, Avs>;
+  readonly tiers: ReadonlyMap<string, Tier>;
+  /** The block after which the story begins, and its time. */
+  readonly birth: { readonly block: number; readonly time: number };
+}
+
+/** The operator set that each AVS opens here. */
+export const SET_ID = 1;
+
+/** Anybody may call it; the tier takes what the strategy takes. */
+export async function buildWorld(
+  scenario: Scenario,
+  url: string,
+  kind: EigenLayerKind,
+  log: (line: string) => void,
+): Promise<World> {
+  const provider = new JsonRpcProvider(url, undefined, { staticNetwork: true, cacheTimeout: -1, batchMaxCount: 1 });
+  provider.pollingInterval = 20;
+  try {
+    const local = await deployLocal(provider, { eigenlayer: kind, log });
+    return await populate(scenario, url, local, log);
+  } finally {
+    provider.destroy();
+  }
+}
+
+async function populate(
+  scenario: Scenario,
+  url: string,
+  local: LocalDeployment,
+  log: (line: string) => void,
+): Promise<World> {
+  const { provider, protocol, signers, strategy } = local;
+  const assign = await accountBook(provider);
+  const operators = new Map<string, JsonRpcSigner>();
+  const owner = await assign("the AVSs");
+  for (const name of Object.keys(scenario.operators)) operators.set(name, await assign(name));
+  const people = new Map<string, string>();
+  for (const name of Object.keys(scenario.people)) people.set(name, (await assign(name)).address);
+
+  const avsArtifacts = {
+    local: hardhatArtifacts("LocalAVS", "contracts/local/avs/LocalAVS.sol"),
+    "hello world": hardhatArtifacts("HelloWorldAVS", "contracts/avs/HelloWorldAVS.sol"),
+  };
+  const avss = new Map<string, Avs>();
+  const allocationManager = protocol.eigenlayer.allocationManager;
+  for (const [name, { category, contract, "fault costs": fault }] of Object.entries(scenario.avss)) {
+    const artifact = avsArtifacts[contract];
+    const factory = new ContractFactory(artifact.abi, artifact.bytecode, owner);
+    const args =
+      contract === "local" ? [owner.address, allocationManager, category] : [allocationManager, strategy, fault];
+    const deployed = (await (await factory.deploy(...args)).waitForDeployment()) as Contract;
+    const address = await deployed.getAddress();
+    if (contract === "local") await send(deployed, "createSet", SET_ID, [strategy], address);
+    else await send(deployed, "open");
+    avss.set(name, { name, category, address, contract });
+  }
+  log(`${avss.size} AVSs opened their operator sets`);
+
+  const seeds = Object.values(scenario.tiers).reduce((sum, terms) => sum + terms.seed, 0n);
+  await send(local.weth.connect(signers.curator) as Contract, "deposit", { value: seeds });
+  const helloWorld = Interface.from(avsArtifacts["hello world"].abi);
+  const tiers = new Map<string, Tier>();
+  const paramsOf = (terms: TierTerms) => ({
+    k: terms.k,
+    marginBps: terms.margin,
+    haircutBps: terms.haircut,
+    bufferBps: terms.buffer,
+    instantFeeBps: terms["instant fee"],
+    quarantineBps: terms.quarantine,
+    cap: terms.cap,
+  });
+  for (const [name, terms] of Object.entries(scenario.tiers)) {
+    const contracts = await openTier(protocol, signers, {
+      name,
+      symbol: terms.symbol,
+      strategy,
+      seed: terms.seed,
+      mandateDelay: terms["mandate delay"],
+      params: paramsOf(terms),
+    });
+    tiers.set(name, await equip(name, terms, contracts));
+    log(`${name}: ${Object.keys(terms.agents).length} agents, ${tiers.get(name)?.avss.length ?? 0} AVSs`);
+  }
+
+  /** Opens the agents, puts the mandate in force and registers every agent with its AVSs. */
+  async function equip(name: string, terms: TierTerms, contracts: TierContracts): Promise<Tier> {
+    const used = [...new Set(Object.values(terms.agents).flatMap((one) => Object.keys(one.sets)))];
+    const agents: Agent[] = [];
+    const agentTerms: unknown[] = [];
+    const registrations: (() => Promise<void>)[] = [];
+    for (const [operatorName, value] of Object.entries(terms.agents)) {
+      const operator = must(operators.get(operatorName), operatorName);
+      const opened = await openAgent(protocol, signers.curator, contracts.address, operator.address, operatorName);
+      const sets = Object.entries(value.sets);
+      agentTerms.push({
+        agent: opened.address,
+        weightBps: value.weight,
+        targets: sets.map(([avsName, magnitude]) => ({ set: used.indexOf(avsName), magnitude })),
+      });
+      const key = sets.some(([avsName]) => avss.get(avsName)?.contract === "hello world")
+        ? new Wallet(keyOf(name, operatorName))
+        : undefined;
+      for (const [avsName] of sets) {
+        const avs = must(avss.get(avsName), avsName);
+        registrations.push(async () => {
+          let data = "0x";
+          if (avs.contract === "hello world" && key) {
+            const digest = z
+              .string()
+              .parse(await new Contract(avs.address, helloWorld, owner).getFunction("keyDigest")(opened.address));
+            const signature = key.signingKey.sign(digest).serialized;
+            data = AbiCoder.defaultAbiCoder().encode(["address", "bytes"], [key.address, signature]);
+          }
+          const agent = opened.agent.connect(operator) as Contract;
+          await send(agent, "register", { avs: avs.address, id: SET_ID }, data);
+        });
+      }
+      agents.push({
+        operator: operatorName,
+        index: opened.index,
+        address: opened.address,
+        avss: sets.map(([avsName]) => avsName),
+        ...(key ? { key } : {}),
+      });
+    }
+    const setTerms = used.map((avsName) => {
+      const avs = must(avss.get(avsName), avsName);
+      return {
+        operatorSet: { avs: avs.address, id: SET_ID },
+        category: CATEGORIES.indexOf(avs.category),
+        slasher: avs.address,
+        redistributing: false,
+        vetoBlocks: 0,
+      };
+    });
+    // nobody holds a share yet, so there is nobody to warn, and the mandate needs no delay
+    const mandate = contracts.mandate.connect(signers.curator) as Contract;
+    await send(mandate, "tighten", { params: paramsOf(terms), releases: 0, sets: setTerms, agents: agentTerms });
+    for (const register of registrations) await register();
+    const address = (contract: Contract) => contract.getAddress();
+    return {
+      name,
+      terms,
+      address: contracts.address,
+      risk: await address(contracts.risk),
+      stakes: await address(contracts.stakes),
+      allocator: await address(contracts.allocator),
+      mandate: await address(contracts.mandate),
+      module: await address(contracts.module),
+      agents,
+      avss: used,
+    };
+  }
+
+  const kinds = Object.fromEntries(KINDS.map((kind) => [kind, interfaceOf(kind)])) as Record<Kind, Interface>;
+  const faces: Faces = {
+    ...kinds,
+    router: protocol.router.interface,
+    lens: protocol.lens.interface,
+    factory: protocol.factory.interface,
+    weth: local.weth.interface,
+    steth: local.steth.interface,
+    lidoQueue: local.lidoQueue.interface,
+    localAvs: Interface.from(avsArtifacts.local.abi),
+    helloWorld,
+    allocationManager: local.eigenlayer.interfaces.allocationManager,
+    delegationManager: local.eigenlayer.interfaces.delegationManager,
+  };
+  const configurator = hardhatArtifacts("RiskConfigurator", "contracts/core/risk/RiskConfigurator.sol");
+  const chain = new ChainClient(url, [
+    configurator.abi,
+    ...Object.values(faces).map((face) => face.fragments as never),
+    protocol.accessManager.interface.fragments as never,
+  ]);
+  await chain.locate();
+  return {
+    scenario,
+    chain,
+    faces,
+    addresses: {
+      ...protocol.addresses,
+      strategy,
+      allocationManager,
+      delegationManager: protocol.eigenlayer.delegationManager,
+      strategyManager: protocol.eigenlayer.strategyManager,
+    },
+    accounts: {
+      curator: signers.curator.address,
+      guardian: signers.guardian.address,
+      keeper: signers.keeper.address,
+      outside: signers.outside.address,
+      avsOwner: owner.address,
+      operators: new Map([...operators].map(([name, signer]) => [name, signer.address])),
+      people,
+    },
+    avss,
+    tiers,
+    birth: { block: chain.head.block, time: chain.head.time },
+  };
+}
+
+/** Hands out the chain's accounts, one for each name. */
+async function accountBook(provider: JsonRpcProvider): Promise<(name: string) => Promise<JsonRpcSigner>> {
+  const accounts = await provider.listAccounts();
+  let next = FIRST_USER_ACCOUNT;
+  return async (name) => {
+    const signer = accounts[next++];
+    if (!signer)
+      throw new Error(`The chain has ${accounts.length} accounts, and none is left for ${name}. Name fewer people.`);
+    return signer;
+  };
+}
+
+/** A key for a local chain only: from the names, so that a story always plays the same. */
+function keyOf(tier: string, operator: string): string {
+  const bytes = new TextEncoder().encode(`bulkhead ${tier} ${operator}`);
+  let value = 0x9e3779b97f4a7c15n;
+  for (const byte of bytes) value = ((value ^ BigInt(byte)) * 0x100000001b3n) % (1n << 250n);
+  return `0x${(value + 1n).toString(16).padStart(64, "0")}`;
+}
+
+export function must<T>(value: T | undefined, what: string): T {
+  if (value === undefined) throw new Error(`There is no ${what}.`);
+  return value;
+}
