@@ -62,7 +62,7 @@ contract Allocator is IAllocator, Initializable {
     function allocate(uint256 agent, uint256 link, uint64 magnitude) external {
         Store storage $ = _store();
         $.tier.begin();
-        (uint256 at, IRiskManager.Link memory x) = $.risk.link(agent, link);
+        (uint256 at, IRiskManager.Link memory x) = _link($, agent, link);
         IRiskManager.SetState memory s = _openSet($, at);
         if (x.pending != 0) revert ChangePending(x.effectBlock);
         if (magnitude <= x.current || magnitude > x.target) revert InvalidMagnitude(magnitude, x.current, x.target);
@@ -74,7 +74,7 @@ contract Allocator is IAllocator, Initializable {
     function deallocate(uint256 agent, uint256 link) external {
         Store storage $ = _store();
         $.tier.begin();
-        (uint256 at, IRiskManager.Link memory x) = $.risk.link(agent, link);
+        (uint256 at, IRiskManager.Link memory x) = _link($, agent, link);
         if (x.pending != 0) revert ChangePending(x.effectBlock);
         if (x.current <= x.target) revert NothingToDo();
         _set($, agent, link, at, $.risk.set(at).operatorSet, x.target, 1);
@@ -85,8 +85,7 @@ contract Allocator is IAllocator, Initializable {
     function unwind(uint256 agent, uint256 link) external {
         Store storage $ = _store();
         $.tier.begin();
-        $.risk.recordAllocation(agent, link); // a change that is over frees the first rung
-        (uint256 at, IRiskManager.Link memory x) = $.risk.link(agent, link);
+        (uint256 at, IRiskManager.Link memory x) = _link($, agent, link); // a change that is over frees the first rung
         IRiskManager.SetState memory s = $.risk.set(at);
         if (!s.quarantined || x.current == x.pending) revert NothingToDo();
         if (x.pending == 0 || block.number >= x.effectBlock) {
@@ -159,12 +158,11 @@ contract Allocator is IAllocator, Initializable {
     /// @dev What an agent has in each group that a cut can still reach.
     function _held(Store storage $, uint256 agent, uint256 links, uint256 groups)
         private
-        view
         returns (uint256[] memory held)
     {
         held = new uint256[](groups);
         for (uint256 j; j < links; ++j) {
-            (uint256 at, IRiskManager.Link memory l) = $.risk.link(agent, j);
+            (uint256 at, IRiskManager.Link memory l) = _link($, agent, j);
             if (l.pending == 0) held[$.risk.set(at).group] += l.current;
         }
     }
@@ -208,6 +206,17 @@ contract Allocator is IAllocator, Initializable {
         Store storage $ = _store();
         $.risk.agentIndex(msg.sender);
         $.tier.end(false);
+    }
+
+    /// @dev A link; a decrease that has taken effect since it was last looked at is pending no longer.
+    function _link(Store storage $, uint256 agent, uint256 link)
+        private
+        returns (uint256 at, IRiskManager.Link memory x)
+    {
+        (at, x) = $.risk.link(agent, link);
+        if (x.pending == 0 || block.number < x.effectBlock) return (at, x);
+        $.risk.recordAllocation(agent, link);
+        return $.risk.link(agent, link);
     }
 
     function _openSet(Store storage $, uint256 at) private view returns (IRiskManager.SetState memory s) {
