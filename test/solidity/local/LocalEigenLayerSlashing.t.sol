@@ -264,7 +264,7 @@ contract LocalEigenLayerSlashingTest is LocalEigenLayerBase {
         vm.expectRevert();
         dm.convertToDepositShares(operator, _list(strategy), _list(1));
 
-        _queue(90e18);
+        IDelegationManager.Withdrawal memory rest = _queue(90e18);
         (uint256 slashId, uint256 again) = _slash(1, WAD);
         assertEq(slashId, 2);
         assertEq(again, 0);
@@ -273,6 +273,8 @@ contract LocalEigenLayerSlashingTest is LocalEigenLayerBase {
         uint256 balance = token.balanceOf(operator);
         _complete(queued, true);
         assertEq(token.balanceOf(operator), balance, "pays nothing, does not revert");
+        _complete(rest, false);
+        assertEq(sm.stakerDepositShares(operator, strategy), 0, "nor as shares");
     }
 
     /// A full slash of a set with a pending decrease leaves nothing pending.
