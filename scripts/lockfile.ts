@@ -4,7 +4,7 @@
  *   node scripts/lockfile.ts [--fix]
  *
  * A registry mirror that lacks the binaries of other platforms makes npm write a lockfile without them, and `npm ci`
- * then fails everywhere else. `--fix` writes the missing entries (npm checks their integrity when it installs them).
+ * then fails everywhere else. `--fix` writes the missing entries (without an integrity hash, which only a registry that has them could tell).
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { z } from "zod";
