@@ -26,6 +26,9 @@ contract Tier is ITier, AccessManagedUpgradeable {
 
     uint256 private constant WAD = 1e18;
     uint256 private constant FIRST_DEPOSIT = 0.01 ether;
+    /// @dev Shares that an entry buys at least: rounding then costs it a millionth at most, and nobody who holds all of a
+    /// tranche can drive the price of a share up by the rounding of his own entries.
+    uint256 private constant MIN_SHARES = 1e6;
     uint256 private constant MIN_SEED = 0.01 ether;
     /// @dev A series is retired when its book is below a millionth of its supply: rates stay meaningful above that.
     uint256 private constant RETIREMENT = 1e6;
@@ -114,6 +117,13 @@ contract Tier is ITier, AccessManagedUpgradeable {
         _lock(address(this));
         _;
         _unlock();
+    }
+
+    /// @dev For requests and payments, which move no book. Payments come last and do not sync: if they held the lock,
+    /// whoever is called by a payment would be shown the rates from before a slash.
+    modifier unlocked() {
+        if (locked()) revert Locked();
+        _;
     }
 
     modifier holdsLock(address caller) {
@@ -347,7 +357,7 @@ contract Tier is ITier, AccessManagedUpgradeable {
             if (isShares) assets = Math.mulDiv(amount, book, supply, Math.Rounding.Ceil);
             else shares_ = Math.mulDiv(amount, supply, book);
         }
-        if (shares_ == 0 || assets == 0) revert ZeroAmount();
+        if (shares_ < MIN_SHARES) revert ZeroAmount();
         Waterfall.Books memory b = _books($);
         uint256 value = b.total();
         if (!_open($, isSenior, b.reserve, $.deficit)) revert EntriesClosed();
@@ -384,8 +394,7 @@ contract Tier is ITier, AccessManagedUpgradeable {
     // ----------------------------------------------------------------------------------------------- exits
 
     /// @inheritdoc ITier
-    function requested(uint256 shares_) external {
-        if (locked()) revert Locked();
+    function requested(uint256 shares_) external unlocked {
         Store storage $ = _store();
         Shares storage s = _live($, msg.sender) ? $.seniorShares : $.juniorShares;
         s.queued += shares_.toUint128();
@@ -455,7 +464,7 @@ contract Tier is ITier, AccessManagedUpgradeable {
     }
 
     /// @inheritdoc ITier
-    function pay(address receiver, uint256 assets, bool asEth) external locks {
+    function pay(address receiver, uint256 assets, bool asEth) external unlocked {
         Store storage $ = _store();
         if (!$.retired[msg.sender].exists) _live($, msg.sender);
         $.reserved -= uint128(assets);
@@ -463,7 +472,7 @@ contract Tier is ITier, AccessManagedUpgradeable {
     }
 
     /// @inheritdoc ITier
-    function payPot(uint256 shares_, address receiver, bool asEth) external locks returns (uint256 assets) {
+    function payPot(uint256 shares_, address receiver, bool asEth) external unlocked returns (uint256 assets) {
         Store storage $ = _store();
         Retired memory r = $.retired[msg.sender];
         if (!r.exists) revert NotAuthorised(msg.sender);

@@ -123,7 +123,7 @@ interface ITier {
     error ExceedsDepositLimit(uint256 assets, uint256 limit);
     /// @notice Below the smallest first deposit (wei).
     error DepositTooSmall(uint256 assets, uint256 minimum);
-    /// @notice The amount is so small that it is worth nothing.
+    /// @notice The amount is so small that it is worth nothing, or buys less than a million shares (1e-12 of a token).
     error ZeroAmount();
     /// @notice More shares than can be finalised now.
     error ExceedsFinalisable(uint256 shares, uint256 finalisable);
@@ -166,7 +166,8 @@ interface ITier {
     function redeemInstantly(uint256 shares, address receiver, bool asEth) external returns (uint256 assets);
 
     /// @notice Pays `assets` of the calling token's finalised redemptions; never syncs, so it works while EigenLayer
-    /// cannot be read. Only a token of this tier, retired ones included.
+    /// cannot be read. Only a token of this tier, retired ones included. Refused while the lock is held, but does not
+    /// hold it: whoever is called by the payment sees rates as they are now.
     function pay(address receiver, uint256 assets, bool asEth) external;
 
     /// @notice Pays a retired series' holder his part of its pot for `shares` that the token burns.
