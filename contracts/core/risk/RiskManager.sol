@@ -122,6 +122,8 @@ contract RiskManager is IRiskManager, RiskStore {
         returns (Observation memory)
     {
         Store storage $ = _store();
+        // first: neither snapshot has to ask again at which magnitude finished withdrawals pay
+        _settleExits($, $.config.agentCount);
         Snapshot memory s = _snapshot($);
         uint256 changed = s.changed;
         // first the slashes, against the links as they were: looking at a set again overwrites them
@@ -133,7 +135,6 @@ contract RiskManager is IRiskManager, RiskStore {
             s = _snapshot($);
             s.changed = changed;
         }
-        _settleExits($, s.config.agentCount);
         return _summary(s);
     }
 
