@@ -4,8 +4,10 @@
  */
 import type { JsonRpcProvider } from "ethers";
 import type { EigenLayerContract, EigenLayerDeployment } from "../../deploy/eigenlayer.ts";
-import { type Deregistration, type Generator, nextStep, type Operation, type Scene } from "./operations.ts";
+import { edgeScript } from "./edges.ts";
+import { nextStep } from "./operations.ts";
 import { Random } from "./random.ts";
+import type { Deregistration, Generator, Operation, Scene, Step } from "./steps.ts";
 import { type Call, type OperatorSet, type Outcome, type Side, type Sight, World } from "./world.ts";
 
 const OPERATORS = 3;
@@ -68,9 +70,11 @@ export async function compare(
   let view = world.decode(sight.raw[0]);
   let block = await world.blockNumber();
 
+  const script = edgeScript();
   let wanted: Generator | undefined;
   for (let step = 1; step <= steps; step++) {
-    const current = nextStep({ world, ...cast, view, block }, random, wanted);
+    const scene: Scene = { world, ...cast, view, block };
+    const current = scripted(script, scene, random) ?? nextStep(scene, random, wanted);
     wanted = "next" in current ? current.next : undefined;
     recent.push(`${step} (block ${block}) ${current.kind}: ${current.text}`);
     if (recent.length > RECENT_STEPS) recent.shift();
@@ -106,6 +110,15 @@ export async function compare(
     view = { ...seen, operators };
   }
   return { seed, steps, counts, difference: undefined };
+}
+
+/** The next step of the script that has something to do. */
+function scripted(script: Generator[], scene: Scene, random: Random): Step | undefined {
+  for (let generator = script.shift(); generator; generator = script.shift()) {
+    const step = generator(scene, random);
+    if (step) return step;
+  }
+  return undefined;
 }
 
 /** The difference for people. */

@@ -125,13 +125,11 @@ contract AllocationManagerShim is Shim {
 
     /// @notice The form of v1.12: each set has its slasher from the start.
     function createOperatorSets(address avs, IAllocationManager.CreateSetParamsV2[] calldata params) external {
-        IReleaseFour.CreateSetParams[] memory old = new IReleaseFour.CreateSetParams[](params.length);
-        for (uint256 i; i < params.length; ++i) {
-            old[i] = IReleaseFour.CreateSetParams(params[i].operatorSetId, params[i].strategies);
-        }
-        _real(abi.encodeCall(IReleaseFour.createOperatorSets, (avs, old)));
+        IReleaseFour.CreateSetParams[] memory one = new IReleaseFour.CreateSetParams[](1);
         for (uint256 i; i < params.length; ++i) {
             require(params[i].slasher != address(0), InputAddressZero());
+            one[0] = IReleaseFour.CreateSetParams(params[i].operatorSetId, params[i].strategies);
+            _real(abi.encodeCall(IReleaseFour.createOperatorSets, (avs, one)));
             OperatorSet memory set = OperatorSet(avs, params[i].operatorSetId);
             _state().slashers[_key(set)].current = params[i].slasher;
             emit SlasherUpdated(set, params[i].slasher, uint32(block.number));
