@@ -64,9 +64,7 @@ contract RiskConfigurator is RiskStore {
             _applyAgent($, terms.agents[i], indexes);
         }
         if (weights > Exposure.Q) revert InvalidTerms();
-        for (uint256 i; i < $.config.agentCount; ++i) {
-            _packAgent($, i);
-        }
+        _packAll($);
         _updateFreshness($);
         _updateVeto($);
     }
@@ -87,7 +85,13 @@ contract RiskConfigurator is RiskStore {
         Store storage $ = _store();
         if (index >= $.config.setCount) revert UnknownIndex(index);
         $.tier.begin();
-        _poke($, index);
+        _look($, index);
+        for (uint256 i; i < $.config.agentCount; ++i) {
+            for (uint256 j; j < $.agents[i].links; ++j) {
+                if (_byte($.agents[i].sets, j) == index) _relink($, i, j);
+            }
+        }
+        _packAll($);
         _updateFreshness($);
         $.tier.end(false);
     }
@@ -129,6 +133,7 @@ contract RiskConfigurator is RiskStore {
         Store storage $ = _store();
         $.tier.begin();
         _quarantine($, group);
+        _packAll($);
         $.tier.end(false);
     }
 
@@ -137,6 +142,7 @@ contract RiskConfigurator is RiskStore {
         Store storage $ = _store();
         $.tier.begin();
         _merge($, group, other);
+        _packAll($);
         $.tier.end(false);
     }
 

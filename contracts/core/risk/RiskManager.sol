@@ -32,7 +32,12 @@ contract RiskManager is IRiskManager, RiskStore {
         uint256 queued;
         uint256 changed; // bitmap of agents
         bool stale;
+        uint256 price; // wei of 1e27 shares
+        uint256[] taken; // shares, by group
     }
+
+    /// @dev Shares whose price is asked for, once for all slashes of a sync.
+    uint256 private constant PRICED = 1e27;
 
     /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
     address private immutable CONFIGURATOR;
@@ -129,7 +134,7 @@ contract RiskManager is IRiskManager, RiskStore {
         // first the slashes, against the links as they were: looking at a set again overwrites them
         if (changed != 0) _book($, s, lossId);
         bool stale = s.stale;
-        if (stale) _pokeStale($);
+        if (stale) _pokeStale($, changed);
         if (stale || changed != 0) {
             // quarantine and fresh links change the exposures
             s = _snapshot($);
@@ -476,27 +481,29 @@ contract RiskManager is IRiskManager, RiskStore {
 
     /// @dev Attributes what slashes took and brings the caches up to date. The waterfall does not need attribution.
     function _book(Store storage $, Snapshot memory s, uint256 lossId) private {
-        uint256[] memory takenShares = new uint256[](MAX_SETS);
+        s.taken = new uint256[](MAX_SETS);
         uint256[] memory allocatedShares = new uint256[](MAX_SETS);
         uint256 count = s.config.agentCount;
+        s.price = $.strategy.sharesToUnderlyingView(PRICED);
         for (uint256 i; i < count; ++i) {
             uint256 base = _baseShares($, i);
             Agent storage a = $.agents[i];
             for (uint256 j; j < a.links; ++j) {
                 allocatedShares[_byte(s.groups, _byte(a.sets, j))] += base * $.links[i][j].current / WAD;
             }
-            if (_bit(s.changed, i)) _bookAgent($, s, i, base, lossId, takenShares);
+            if (_bit(s.changed, i)) _bookAgent($, s, i, base, lossId);
         }
         for (uint256 g; g < MAX_SETS; ++g) {
-            if (takenShares[g] == 0) continue;
+            if (s.taken[g] == 0) continue;
             Score storage score = $.scores[g];
             uint256 elapsed = Math.min(block.timestamp - score.at, SCORE_DECAY);
-            uint256 fraction = allocatedShares[g] == 0 ? WAD : Math.min(WAD, takenShares[g] * WAD / allocatedShares[g]);
+            uint256 fraction = allocatedShares[g] == 0 ? WAD : Math.min(WAD, s.taken[g] * WAD / allocatedShares[g]);
             uint256 value = uint256(score.value) * (SCORE_DECAY - elapsed) / SCORE_DECAY + fraction;
             score.value = uint128(value);
             score.at = uint40(block.timestamp);
             if (value * Exposure.Q > uint256(s.config.quarantineBps) * WAD) _quarantine($, uint8(g));
         }
+        _packAll($);
     }
 
     /// @dev Shares of an agent before slashing that a slash now would reach.
@@ -509,14 +516,7 @@ contract RiskManager is IRiskManager, RiskStore {
         }
     }
 
-    function _bookAgent(
-        Store storage $,
-        Snapshot memory s,
-        uint256 index,
-        uint256 base,
-        uint256 lossId,
-        uint256[] memory takenShares
-    ) private {
+    function _bookAgent(Store storage $, Snapshot memory s, uint256 index, uint256 base, uint256 lossId) private {
         Agent storage a = $.agents[index];
         uint256 count = a.links;
         Attribution.Item[] memory items = new Attribution.Item[](count);
@@ -526,22 +526,25 @@ contract RiskManager is IRiskManager, RiskStore {
         (uint256[] memory taken, bool estimated) =
             Attribution.attribute(items, a.magnitude, s.magnitudes[index], block.number);
         a.magnitude = s.magnitudes[index];
-        _packAgent($, index);
         for (uint256 j; j < count; ++j) {
             if (taken[j] == 0) continue;
-            uint256 at = _byte(a.sets, j);
-            uint256 shares = base * taken[j] / WAD;
-            takenShares[_byte(s.groups, at)] += shares;
-            _emitSlash(lossId, index, at, taken[j], shares, estimated);
+            _bookSlash(s, lossId, index, _byte(a.sets, j), taken[j], base * taken[j] / WAD, estimated);
         }
     }
 
-    function _emitSlash(uint256 lossId, uint256 index, uint256 at, uint256 taken, uint256 shares, bool estimated)
-        private
-    {
-        Store storage $ = _store();
-        uint256 value = $.strategy.sharesToUnderlyingView(shares);
-        emit SlashAttributed(lossId, index, at, uint8(_byte($.groups, at)), taken, value, estimated);
+    function _bookSlash(
+        Snapshot memory s,
+        uint256 lossId,
+        uint256 index,
+        uint256 at,
+        uint256 taken,
+        uint256 shares,
+        bool estimated
+    ) private {
+        uint256 group = _byte(s.groups, at);
+        s.taken[group] += shares;
+        uint256 value = shares * s.price / PRICED;
+        emit SlashAttributed(lossId, index, at, uint8(group), taken, value, estimated);
     }
 
     /// @dev Brings one link up to date and says what it was and what it became.
@@ -581,15 +584,27 @@ contract RiskManager is IRiskManager, RiskStore {
         }
     }
 
-    function _pokeStale(Store storage $) private {
+    /// @dev Looks at every stale set again, at the allocations to it, and at decreases that have taken effect; `booked`
+    /// agents' links were read a moment ago.
+    function _pokeStale(Store storage $, uint256 booked) private {
         uint256 count = $.config.setCount;
         uint256 map = _allocatedSets($);
         for (uint256 i; i < count; ++i) {
-            if (_bit(map, i) && block.timestamp > uint256($.sets[i].seenAt) + FRESHNESS) _poke($, i);
+            if (!_bit(map, i)) continue;
+            if (block.timestamp <= uint256($.sets[i].seenAt) + FRESHNESS) map &= ~(1 << i);
+            else _look($, i);
         }
-        for (uint256 i; i < $.config.agentCount; ++i) {
-            _takeEffect($, i);
+        count = $.config.agentCount;
+        for (uint256 i; i < count; ++i) {
+            Agent storage a = $.agents[i];
+            uint256 links = _bit(booked, i) ? 0 : a.links;
+            for (uint256 j; j < links; ++j) {
+                Link storage x = $.links[i][j];
+                bool over = x.pending != 0 && block.number >= x.effectBlock;
+                if (over || _bit(map, _byte(a.sets, j))) _relink($, i, j);
+            }
         }
+        _packAll($);
         _updateFreshness($);
     }
 

@@ -175,13 +175,21 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
         (a.live, a.star) = _words($, index, a.magnitude, false);
     }
 
+    function _packAll(Store storage $) internal {
+        uint256 count = $.config.agentCount;
+        for (uint256 i; i < count; ++i) {
+            _packAgent($, i);
+        }
+    }
+
     function _slashers(Set storage x) internal view returns (address seen, address pending, bool bad) {
         seen = ALLOCATIONS.getSlasher(x.operatorSet);
         (pending,) = ALLOCATIONS.getPendingSlasher(x.operatorSet);
         bad = seen != x.approved || (pending != address(0) && pending != x.approved);
     }
 
-    function _poke(Store storage $, uint256 index) internal {
+    /// @dev Reads a set's slashers. What is unapproved is quarantined; the caller packs the agents afterwards.
+    function _look(Store storage $, uint256 index) internal {
         Set storage x = $.sets[index];
         bool bad;
         (x.seen, x.pending, bad) = _slashers(x);
@@ -197,27 +205,6 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
             $.config.unapproved &= ~bit;
         }
         emit SetPoked(index, x.seen, x.pending, bad);
-        for (uint256 i; i < $.config.agentCount; ++i) {
-            Agent storage a = $.agents[i];
-            for (uint256 j; j < a.links; ++j) {
-                if (_byte(a.sets, j) != index) continue;
-                _relink($, i, j);
-                _packAgent($, i);
-            }
-        }
-    }
-
-    /// @dev Brings an agent's pending decreases up to date that have taken effect.
-    function _takeEffect(Store storage $, uint256 index) internal {
-        bool any;
-        uint256 count = $.agents[index].links;
-        for (uint256 j; j < count; ++j) {
-            Link storage x = $.links[index][j];
-            if (x.pending == 0 || block.number < x.effectBlock) continue;
-            _relink($, index, j);
-            any = true;
-        }
-        if (any) _packAgent($, index);
     }
 
     /// @dev Bitmap of the sets that an agent is allocated to, or is meant to be.
@@ -246,6 +233,7 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
         $.freshUntil = until;
     }
 
+    /// @dev Quarantines all sets of a group; the caller packs the agents afterwards.
     function _quarantine(Store storage $, uint8 group) internal {
         uint32 map = $.config.quarantined;
         for (uint256 i; i < $.config.setCount; ++i) {
@@ -254,9 +242,6 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
             emit QuarantineChanged(i, true);
         }
         $.config.quarantined = map;
-        for (uint256 i; i < $.config.agentCount; ++i) {
-            _packAgent($, i);
-        }
     }
 
     function _index(address account) internal view returns (uint256) {

@@ -73,6 +73,18 @@ contract RiskManagerTest is UnitFixture {
         d.risk.merge(2, 3);
     }
 
+    function test_AGroupThatJoinsAQuarantinedOneIsQuarantinedWithIt() public {
+        _deposit(d.junior, bob, 100 ether);
+        for (uint8 g; g < 14; ++g) {
+            d.risk.quarantine(g);
+        }
+        uint256 room = d.senior.maxDeposit(alice);
+        d.risk.merge(14, 0);
+        assertTrue(d.risk.set(14).quarantined);
+        assertFalse(d.risk.set(15).quarantined);
+        assertGt(d.senior.maxDeposit(alice), room, "its target needs no cover any more");
+    }
+
     function test_AGroupStaysOneWhenItsSetsGetOtherSlashers() public {
         LocalAVS avs = _newAvs(address(d.avss[5]), 1);
         d.mandate.tighten(_withSet(_now(), _set(address(avs), 1, address(d.avss[5]))));
