@@ -126,7 +126,13 @@ export async function deployProtocol(options: ProtocolOptions): Promise<Protocol
   const lens = await deploy("SolvencyLens", "contracts/periphery/SolvencyLens.sol");
 
   await permit(accessManager, factory, FACTORY_PERMISSIONS);
-  for (const kind of KINDS) await permit(accessManager, allBeacons[kind], BEACON_PERMISSIONS);
+  for (const kind of KINDS) {
+    await permit(accessManager, allBeacons[kind], BEACON_PERMISSIONS);
+    // Five days from here (AccessManager's least setback) not even the admin can give the right to upgrade away faster
+    // than an upgrade itself would take.
+    await send(accessManager, "setTargetAdminDelay", allBeaconAddresses[kind], roleDelays.upgrader);
+  }
+  await send(accessManager, "setGrantDelay", ROLES.upgrader, roleDelays.upgrader);
   await grantRoles(accessManager, deployer, roles, roleDelays);
 
   return {

@@ -44,7 +44,10 @@ export interface Permission {
 export const FACTORY_PERMISSIONS: readonly Permission[] = [
   { role: "curator", functions: ["createTier", "createAgent"] },
 ];
-export const BEACON_PERMISSIONS: readonly Permission[] = [{ role: "upgrader", functions: ["upgradeTo"] }];
+/** Ownership of a beacon goes with the right to upgrade: otherwise the admin could hand the beacon to himself. */
+export const BEACON_PERMISSIONS: readonly Permission[] = [
+  { role: "upgrader", functions: ["upgradeTo", "transferOwnership", "renounceOwnership"] },
+];
 
 /** Functions of each tier's own contracts; set when the tier is opened. */
 export const TIER_PERMISSIONS: Readonly<Partial<Record<Kind, readonly Permission[]>>> = {

@@ -1,11 +1,13 @@
 /** What those with roles can do, when, and what nobody can do. */
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { globSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { AbiCoder, encodeBytes32String, getAddress, type JsonRpcSigner, keccak256, toBeHex, toUtf8Bytes } from "ethers";
 import { deployContract, hardhatArtifacts, send } from "../../deploy/eigenlayer.ts";
 import { deployProtocol } from "../../deploy/protocol.ts";
-import { IMPLEMENTATIONS, KINDS, TIER_PERMISSIONS } from "../../deploy/roles.ts";
+import { FACTORY_PERMISSIONS, IMPLEMENTATIONS, KINDS, ROLES, TIER_PERMISSIONS } from "../../deploy/roles.ts";
+import { ROOT } from "../../scripts/lib/tools.ts";
 import {
   address,
   agentState,
@@ -177,6 +179,21 @@ describe("governance", () => {
       );
     });
 
+    it("no restricted function was forgotten in the list of roles", () => {
+      const listed = Object.values(TIER_PERMISSIONS).flatMap((permissions) =>
+        permissions.flatMap(({ functions }) => functions),
+      );
+      listed.push(...FACTORY_PERMISSIONS.flatMap(({ functions }) => functions));
+      const restricted = new Set<string>();
+      for (const file of globSync("contracts/{core,modules,periphery}/**/*.sol", { cwd: ROOT })) {
+        const source = readFileSync(join(ROOT, file), "utf8");
+        for (const [, name] of source.matchAll(/function (\w+)\([^)]*\)[^{;]*\brestricted\b/g))
+          restricted.add(name ?? "");
+      }
+      assert.ok(restricted.size > 10);
+      assert.deepEqual([...restricted].sort(), listed.sort());
+    });
+
     it("whoever deploys for another admin keeps no right", async () => {
       const { eigenlayer, protocol, signers } = world.local;
       const other = await deployProtocol({
@@ -335,6 +352,29 @@ describe("governance", () => {
         "AccessManagerNotScheduled",
         send(as(protocol.accessManager, signers.upgrader), "execute", ...upgrade),
       );
+    });
+
+    it("not even the admin upgrades faster than an announced upgrade takes, once five days have passed", async () => {
+      const { protocol, signers } = world.local;
+      await passDays(world, 6);
+      const { call: upgrade } = await announceUpgrade();
+      const manager = as(protocol.accessManager, signers.admin);
+      const beacon = protocol.addresses.beacons.tier;
+      const selector = protocol.beacons.tier.interface.getFunction("upgradeTo")?.selector;
+      const takeOver = protocol.beacons.tier.interface.encodeFunctionData("transferOwnership", [signers.admin.address]);
+      await reverts(world, "AccessManagerUnauthorizedCall", send(manager, "execute", ...upgrade));
+      await reverts(world, "AccessManagerUnauthorizedCall", send(manager, "execute", beacon, takeOver));
+      const grab = ["setTargetFunctionRole", beacon, [selector], ROLES.admin] as const;
+      await reverts(world, "AccessManagerNotScheduled", send(manager, ...grab));
+      await send(manager, "setTargetAdminDelay", beacon, 0);
+      await send(manager, "setGrantDelay", ROLES.upgrader, 0);
+      await send(manager, "grantRole", ROLES.upgrader, signers.admin.address, 0);
+      await send(manager, "grantRole", ROLES.upgrader, signers.upgrader.address, 0);
+      await passDays(world, 54);
+      await reverts(world, "AccessManagerUnauthorizedCall", send(manager, "execute", ...upgrade));
+      await reverts(world, "AccessManagerNotScheduled", send(manager, ...grab));
+      const upgrader = as(protocol.accessManager, signers.upgrader);
+      await reverts(world, "AccessManagerNotReady", send(upgrader, "execute", ...upgrade));
     });
 
     it("no implementation can be initialised by itself", async () => {
