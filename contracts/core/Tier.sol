@@ -195,7 +195,10 @@ contract Tier is ITier, AccessManagedUpgradeable {
         ($.senior, $.gains) = (uint128(p.books.senior), uint128(p.books.gains));
         ($.lastSync, $.unlockAt, $.baseRate) = (uint40(block.timestamp), p.unlockAt, uint64(p.baseRate));
 
-        uint256 lost = p.borne.gains + p.borne.reserve + p.borne.junior + p.borne.senior;
+        uint256 lost;
+        unchecked {
+            lost = p.borne.gains + p.borne.reserve + p.borne.junior + p.borne.senior; // at most what was in the books
+        }
         if (lost != 0 || p.observation.slashedAgents != 0) {
             $.losses = lossId;
             emit LossBooked(
@@ -260,7 +263,13 @@ contract Tier is ITier, AccessManagedUpgradeable {
         // 1. gains vest, and the premium for the interval is paid out of the senior's yield
         bool open = p.deficit.closesAt != 0;
         p.vested = Waterfall.vested(p.books.gains, $.lastSync, $.unlockAt, block.timestamp);
-        uint256 due = Premium.due($.baseRate, u, j0, s0, p.books.reserve + j0 + s0, dt);
+        uint256 due;
+        unchecked {
+            // For as long as gains vested: a premium that ran on would let the senior's rate sink until the next sync.
+            // Where all had vested before the last sync the difference wraps, and nothing vests to pay anything from.
+            due = Math.min(dt, uint256($.unlockAt) - $.lastSync);
+        }
+        due = Premium.due($.baseRate, u, j0, s0, p.books.reserve + j0 + s0, due);
         p.premium = p.books.distribute(p.vested, due, open);
         p.baseRate = Premium.adapt($.baseRate, u, j0, s0, dt);
         if (open && block.timestamp >= p.deficit.closesAt) delete p.deficit;
