@@ -143,25 +143,27 @@ export async function viewTier(world: World, tier: Tier): Promise<TierView> {
   const senior: Side = { token: seniorToken, ...seniorShares, book: p.books.senior };
   const junior: Side = { token: juniorToken, ...juniorShares, book: p.books.junior };
 
-  const juniorSeries =
-    juniorToken === ZERO_ADDRESS
-      ? 0
-      : Number(await world.chain.get<bigint>({ to: juniorToken, face: faces.token, fn: "series" }));
+  const people = [...accounts.people];
+  const sides = [
+    { isSenior: true, side: senior },
+    { isSenior: false, side: junior },
+  ].filter(({ side }) => side.token !== ZERO_ADDRESS);
+  const token = (side: Side, fn: string, ...args: unknown[]): Call => ({ to: side.token, face: faces.token, fn, args });
+  const read = await world.chain.read([
+    ...sides.flatMap(({ side }) => [
+      token(side, "series"),
+      ...people.flatMap(([, account]) => [token(side, "balanceOf", account), token(side, "maxWithdraw", account)]),
+    ]),
+  ]);
+  let juniorSeries = 0;
   const holdings: Holding[] = [];
-  for (const [isSenior, side] of [
-    [true, senior],
-    [false, junior],
-  ] as const) {
-    if (side.token === ZERO_ADDRESS) continue;
-    const entries = [...accounts.people];
-    const read = await world.chain.read([
-      ...entries.map(([, account]) => ({ to: side.token, face: faces.token, fn: "balanceOf", args: [account] })),
-      ...entries.map(([, account]) => ({ to: side.token, face: faces.token, fn: "maxWithdraw", args: [account] })),
-    ]);
+  for (const { isSenior, side } of sides) {
+    const series = Number(decode(wei, read.shift()));
+    if (!isSenior) juniorSeries = series;
     const queued = await queuedBy(world, side);
-    for (const [i, [person, account]] of entries.entries()) {
-      const balance = decode(wei, read[i]);
-      const claimable = decode(wei, read[entries.length + i]);
+    for (const [person, account] of people) {
+      const balance = decode(wei, read.shift());
+      const claimable = decode(wei, read.shift());
       const waiting = queued.get(account.toLowerCase()) ?? 0n;
       const held = balance + waiting;
       if (held === 0n && claimable === 0n) continue;

@@ -1,6 +1,7 @@
 /** `npm start`: a chain, the protocol, a story, and the verdict. Exit codes: 0 all held, 1 something failed, 2 bad input. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { isAbsolute, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { type Chain, startChain } from "../scripts/chain.ts";
 import { ROOT } from "../scripts/lib/tools.ts";
 import { view } from "./books.ts";
@@ -203,4 +204,9 @@ async function keep(p: Printer, world: World, chain: Chain): Promise<void> {
     };
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, end);
   });
+}
+
+// Run as a script it takes the contracts as they are compiled; `npm start` compiles them first.
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  process.exitCode = await main(process.argv.slice(2), async () => {});
 }

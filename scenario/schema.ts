@@ -259,7 +259,8 @@ const optional = <Shape extends Record<string, z.ZodType>>(shape: Shape) =>
     [Key in keyof Shape]: z.ZodOptional<Shape[Key]>;
   };
 
-const oneVerb = (value: object): boolean => Object.values(value).filter((part) => part !== undefined).length === 1;
+// none at all is an unknown verb, which has been named, or an empty step, which crossCheck names
+const oneVerb = (value: object): boolean => Object.values(value).filter((part) => part !== undefined).length <= 1;
 const ONE_VERB = "A step does one thing. Give every step its own dash.";
 
 const plainStep = map(optional(verbs)).refine(oneVerb, ONE_VERB);
@@ -351,6 +352,8 @@ export function crossCheck(scenario: Scenario): Problem[] {
     if (used.size > 32) say(path, "A tier works for at most 32 AVSs.");
   }
 
+  // what a story says can only be judged by definitions that are right
+  if (problems.length > 0) return problems;
   const remembered = new Set<string>();
   scenario.story.forEach((one, i) => {
     one.steps.forEach((value, j) => {
@@ -361,6 +364,7 @@ export function crossCheck(scenario: Scenario): Problem[] {
   function checkStep(value: Step | PlainStep, path: readonly (string | number)[]): void {
     if ("refused" in value && value.refused) checkStep(value.refused.step, [...path, "refused", "step"]);
     const [verb, body] = Object.entries(value).find(([, part]) => part !== undefined) ?? [];
+    if (verb === undefined) say(path, `The step is empty. Write one of ${oneOf(VERBS)}.`);
     if (verb === undefined || verb === "refused") return;
     const at = [...path, verb];
     const bare = ["unwind", "deleverage", "write off", "pause entries", "resume entries"];

@@ -1,11 +1,10 @@
 /** Builds what a scenario file names: tiers with their agents, AVSs with their operator sets, and people with accounts. */
-import { AbiCoder, Contract, ContractFactory, Interface, JsonRpcProvider, type JsonRpcSigner, Wallet } from "ethers";
-import * as z from "zod";
+import { AbiCoder, type Contract, getAddress, Interface, JsonRpcProvider, type JsonRpcSigner, Wallet } from "ethers";
 import { type EigenLayerKind, hardhatArtifacts, send } from "../deploy/eigenlayer.ts";
 import { deployLocal, FIRST_USER_ACCOUNT, type LocalDeployment } from "../deploy/local.ts";
 import { openAgent, openTier, type TierContracts } from "../deploy/protocol.ts";
 import { interfaceOf, KINDS, type Kind } from "../deploy/roles.ts";
-import { ChainClient } from "./chain.ts";
+import { ChainClient, type RawTransaction } from "./chain.ts";
 import { CATEGORIES, type Scenario, type TierTerms } from "./schema.ts";
 
 export interface Avs {
@@ -118,28 +117,65 @@ async function populate(
   const people = new Map<string, string>();
   for (const name of Object.keys(scenario.people)) people.set(name, (await assign(name)).address);
 
-  const avsArtifacts = {
+  const artifacts = {
     local: hardhatArtifacts("LocalAVS", "contracts/local/avs/LocalAVS.sol"),
     "hello world": hardhatArtifacts("HelloWorldAVS", "contracts/avs/HelloWorldAVS.sol"),
   };
-  const avss = new Map<string, Avs>();
+  const avsFaces = {
+    local: Interface.from(artifacts.local.abi),
+    "hello world": Interface.from(artifacts["hello world"].abi),
+  };
+  const kinds = Object.fromEntries(KINDS.map((kind) => [kind, interfaceOf(kind)])) as Record<Kind, Interface>;
+  const faces: Faces = {
+    ...kinds,
+    router: protocol.router.interface,
+    lens: protocol.lens.interface,
+    factory: protocol.factory.interface,
+    weth: local.weth.interface,
+    steth: local.steth.interface,
+    lidoQueue: local.lidoQueue.interface,
+    localAvs: avsFaces.local,
+    helloWorld: avsFaces["hello world"],
+    allocationManager: local.eigenlayer.interfaces.allocationManager,
+    delegationManager: local.eigenlayer.interfaces.delegationManager,
+  };
+  const configurator = hardhatArtifacts("RiskConfigurator", "contracts/core/risk/RiskConfigurator.sol");
+  const chain = new ChainClient(url, [
+    configurator.abi,
+    ...Object.values(faces).map((face) => face.fragments as never),
+    protocol.accessManager.interface.fragments as never,
+  ]);
+
   const allocationManager = protocol.eigenlayer.allocationManager;
-  for (const [name, { category, contract, "fault costs": fault }] of Object.entries(scenario.avss)) {
-    const artifact = avsArtifacts[contract];
-    const factory = new ContractFactory(artifact.abi, artifact.bytecode, owner);
-    const args =
-      contract === "local" ? [owner.address, allocationManager, category] : [allocationManager, strategy, fault];
-    const deployed = (await (await factory.deploy(...args)).waitForDeployment()) as Contract;
-    const address = await deployed.getAddress();
-    if (contract === "local") await send(deployed, "createSet", SET_ID, [strategy], address);
-    else await send(deployed, "open");
-    avss.set(name, { name, category, address, contract });
+  const planned = Object.entries(scenario.avss);
+  const created = await chain.sendMany(
+    planned.map(([, { category, contract, "fault costs": fault }]) => {
+      const args =
+        contract === "local" ? [owner.address, allocationManager, category] : [allocationManager, strategy, fault];
+      return {
+        from: owner.address,
+        data: artifacts[contract].bytecode + avsFaces[contract].encodeDeploy(args).slice(2),
+      };
+    }),
+  );
+  const avss = new Map<string, Avs>();
+  for (const [i, [name, { category, contract }]] of planned.entries()) {
+    avss.set(name, { name, category, address: getAddress(must(created[i], name)), contract });
   }
+  await chain.sendMany(
+    [...avss.values()].map(({ contract, address }) => {
+      const [fn, args] = contract === "local" ? ["createSet", [SET_ID, [strategy], address]] : ["open", []];
+      return {
+        from: owner.address,
+        to: address,
+        data: avsFaces[contract].encodeFunctionData(fn as string, args as unknown[]),
+      };
+    }),
+  );
   log(`${avss.size} AVSs opened their operator sets`);
 
   const seeds = Object.values(scenario.tiers).reduce((sum, terms) => sum + terms.seed, 0n);
   await send(local.weth.connect(signers.curator) as Contract, "deposit", { value: seeds });
-  const helloWorld = Interface.from(avsArtifacts["hello world"].abi);
   const tiers = new Map<string, Tier>();
   const paramsOf = (terms: TierTerms) => ({
     k: terms.k,
@@ -168,7 +204,7 @@ async function populate(
     const used = [...new Set(Object.values(terms.agents).flatMap((one) => Object.keys(one.sets)))];
     const agents: Agent[] = [];
     const agentTerms: unknown[] = [];
-    const registrations: (() => Promise<void>)[] = [];
+    const registrations: RawTransaction[] = [];
     for (const [operatorName, value] of Object.entries(terms.agents)) {
       const operator = must(operators.get(operatorName), operatorName);
       const opened = await openAgent(protocol, signers.curator, contracts.address, operator.address, operatorName);
@@ -183,17 +219,17 @@ async function populate(
         : undefined;
       for (const [avsName] of sets) {
         const avs = must(avss.get(avsName), avsName);
-        registrations.push(async () => {
-          let data = "0x";
-          if (avs.contract === "hello world" && key) {
-            const digest = z
-              .string()
-              .parse(await new Contract(avs.address, helloWorld, owner).getFunction("keyDigest")(opened.address));
-            const signature = key.signingKey.sign(digest).serialized;
-            data = AbiCoder.defaultAbiCoder().encode(["address", "bytes"], [key.address, signature]);
-          }
-          const agent = opened.agent.connect(operator) as Contract;
-          await send(agent, "register", { avs: avs.address, id: SET_ID }, data);
+        let data = "0x";
+        if (avs.contract === "hello world" && key) {
+          const call = { to: avs.address, face: faces.helloWorld, fn: "keyDigest", args: [opened.address] };
+          const signature = key.signingKey.sign(await chain.get<string>(call)).serialized;
+          data = AbiCoder.defaultAbiCoder().encode(["address", "bytes"], [key.address, signature]);
+        }
+        const args = [{ avs: avs.address, id: SET_ID }, data];
+        registrations.push({
+          from: operator.address,
+          to: opened.address,
+          data: faces.agent.encodeFunctionData("register", args),
         });
       }
       agents.push({
@@ -217,7 +253,7 @@ async function populate(
     // nobody holds a share yet, so there is nobody to warn, and the mandate needs no delay
     const mandate = contracts.mandate.connect(signers.curator) as Contract;
     await send(mandate, "tighten", { params: paramsOf(terms), releases: 0, sets: setTerms, agents: agentTerms });
-    for (const register of registrations) await register();
+    await chain.sendMany(registrations);
     const address = (contract: Contract) => contract.getAddress();
     return {
       name,
@@ -233,26 +269,6 @@ async function populate(
     };
   }
 
-  const kinds = Object.fromEntries(KINDS.map((kind) => [kind, interfaceOf(kind)])) as Record<Kind, Interface>;
-  const faces: Faces = {
-    ...kinds,
-    router: protocol.router.interface,
-    lens: protocol.lens.interface,
-    factory: protocol.factory.interface,
-    weth: local.weth.interface,
-    steth: local.steth.interface,
-    lidoQueue: local.lidoQueue.interface,
-    localAvs: Interface.from(avsArtifacts.local.abi),
-    helloWorld,
-    allocationManager: local.eigenlayer.interfaces.allocationManager,
-    delegationManager: local.eigenlayer.interfaces.delegationManager,
-  };
-  const configurator = hardhatArtifacts("RiskConfigurator", "contracts/core/risk/RiskConfigurator.sol");
-  const chain = new ChainClient(url, [
-    configurator.abi,
-    ...Object.values(faces).map((face) => face.fragments as never),
-    protocol.accessManager.interface.fragments as never,
-  ]);
   await chain.locate();
   return {
     scenario,

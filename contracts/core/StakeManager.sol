@@ -67,9 +67,9 @@ contract StakeManager is IStakeManager, Initializable {
     function deploy(uint256 agent, uint256 assets) external {
         Store storage $ = _store();
         $.tier.begin();
+        address account = _fit($, agent);
         uint256 limit = deployLimit(agent);
         if (assets == 0 || assets > limit) revert ExceedsDeployLimit(assets, limit);
-        address account = _fit($, agent);
         uint256 tokens = $.tier.stake(assets, account);
         IRestakingAgent(account).deposit();
         $.risk.recordStake(agent);
@@ -162,6 +162,7 @@ contract StakeManager is IStakeManager, Initializable {
     /// @inheritdoc IStakeManager
     function deployLimit(uint256 agent) public view returns (uint256) {
         Store storage $ = _store();
+        if (_unfit($, agent, $.risk.agent(agent))) return 0;
         (uint256 idle, uint256 cover, uint256 value) = deployRoom();
         return _limit($, agent, Math.min(idle, $.module.stakeLimit()), cover, value);
     }
@@ -256,13 +257,20 @@ contract StakeManager is IStakeManager, Initializable {
 
     function _fit(Store storage $, uint256 agent) private view returns (address) {
         IRiskManager.AgentState memory a = $.risk.agent(agent);
-        bool unfit = a.magnitude < MIN_MAGNITUDE;
+        if (_unfit($, agent, a)) revert AgentUnfit(agent, a.magnitude);
+        return a.account;
+    }
+
+    function _unfit(Store storage $, uint256 agent, IRiskManager.AgentState memory a)
+        private
+        view
+        returns (bool unfit)
+    {
+        unfit = a.magnitude < MIN_MAGNITUDE;
         for (uint256 j; j < a.links && !unfit; ++j) {
             (uint256 at, IRiskManager.Link memory x) = $.risk.link(agent, j);
             unfit = x.current != 0 && $.risk.set(at).quarantined;
         }
-        if (unfit) revert AgentUnfit(agent, a.magnitude);
-        return a.account;
     }
 
     function _ready(Store storage $, uint256 agent, uint256 exit)

@@ -48,7 +48,8 @@ interface IStakeManager {
     /// @notice Claims what the staking protocol has paid out. Anybody.
     function claimUnstaked(uint256 maxRequests) external returns (uint256 assets);
 
-    /// @notice Largest amount (wei) that `deploy` takes for this agent now; it passes and one wei more reverts.
+    /// @notice Largest amount (wei) that `deploy` takes for this agent now; it passes and one wei more reverts. 0 for an
+    /// agent that is unfit.
     function deployLimit(uint256 agent) external view returns (uint256);
 
     /// @notice Wei that should still be queued at EigenLayer: the queues and the buffer less idle and 95 % of in flight.

@@ -110,6 +110,8 @@ contract StakeManagerTest is UnitFixture {
         d.risk.quarantine(0);
         vm.expectRevert(abi.encodeWithSelector(IStakeManager.AgentUnfit.selector, 0, 1e18));
         d.stakes.deploy(0, 1 ether);
+        assertEq(d.stakes.deployLimit(0), 0, "the limit says so");
+        assertGt(d.stakes.deployLimit(1), 1 ether);
         d.stakes.deploy(1, 1 ether);
     }
 
