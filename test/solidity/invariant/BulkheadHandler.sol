@@ -28,9 +28,9 @@ contract BulkheadHandler is GhostModel {
     uint64 private _target = TARGET;
     uint8 private _k = 2;
     bytes32 private _otherBooks;
-    uint256 private _refusals;
     mapping(bytes32 call => uint256) public passed;
     mapping(bytes32 call => uint256) public refused;
+    bytes32[] internal _names;
 
     // ------------------------------------------------------------------------------------------- the world
 
@@ -81,9 +81,9 @@ contract BulkheadHandler is GhostModel {
         (Ledger memory l, Sight memory s) = _begin();
         _finish(l, s);
         _enter(people[0], false, 100 ether, false);
-        _enter(people[1], true, 150 ether, true);
+        _enter(people[1], true, d.senior.maxDeposit(people[1]) - 5 ether, true);
         for (uint256 i; i < 2; ++i) {
-            _deploy(i, 60 ether);
+            _deploy(i, d.stakes.deployLimit(i) - 1 ether);
             for (uint256 j; j < 3; ++j) {
                 _allocate(i, j, TARGET);
             }
@@ -149,11 +149,14 @@ contract BulkheadHandler is GhostModel {
     }
 
     function _commit(Ledger memory l) internal {
+        if (l.closesAt != 0 && ledger.closesAt == 0) _judge("(a deficit opens)", true, true);
         if (ledger.seniorLive && !l.seniorLive) {
+            _judge("(a senior series ends)", true, true);
             _retire(address(d.senior), ledger.seniorSupply);
             delete d.senior;
         }
         if (ledger.juniorLive && !l.juniorLive) {
+            _judge("(a junior series ends)", true, true);
             _retire(address(d.junior), ledger.juniorSupply);
             delete d.junior;
         }
@@ -250,6 +253,7 @@ contract BulkheadHandler is GhostModel {
 
     /// @dev The outcome of a call against what the model said.
     function _judge(bytes32 name, bool went, bool should) internal returns (bool) {
+        if (passed[name] + refused[name] == 0) _names.push(name);
         if (went) {
             ++passed[name];
             if (!should) revert(string.concat("went through, but must not: ", _string(name)));
@@ -747,7 +751,7 @@ contract BulkheadHandler is GhostModel {
             vm.deal(address(d.module), address(d.module).balance + amount);
         } else if (kind % 5 == 2) {
             vm.deal(address(d.tier), address(d.tier).balance + amount);
-        } else {
+        } else if (amount <= lido.getCurrentStakeLimit()) {
             uint256 shares = lido.submit{value: amount}(address(0));
             if (kind % 5 == 3) {
                 lido.transferShares(address(d.module), shares);
@@ -770,6 +774,21 @@ contract BulkheadHandler is GhostModel {
         compare(); // nothing moves before a sync
     }
 
+    /// @dev Many misbehave at once: enough to open a deficit and to end series.
+    function catastrophe(uint8 avss, bool booked, uint256 luck) external {
+        if (luck % 3 != 0) return;
+        for (uint256 i; i < 2; ++i) {
+            for (uint256 g; g < AVSS; ++g) {
+                if ((avss >> g) & 1 == 1) _slashNow(address(d.agents[i]), address(d.avss[g]), 1e18);
+            }
+        }
+        compare();
+        if (!booked) return;
+        (Ledger memory l, Sight memory s) = _begin();
+        d.tier.sync();
+        _finish(l, s);
+    }
+
     function _slashNow(address agent, address avs, uint256 wad) internal {
         OperatorSet memory set = OperatorSet(avs, 1);
         if (!allocations.isOperatorSlashable(agent, set)) return;
@@ -777,7 +796,7 @@ contract BulkheadHandler is GhostModel {
         wads[0] = wad;
         vm.prank(allocations.getSlasher(set));
         allocations.slashOperator(avs, IAllocationManager.SlashingParams(agent, 1, _list(), wads, ""));
-        ++passed["slash"];
+        _judge("slash", true, true);
     }
 
     /// @dev An AVS throws an agent out, or lets it in again; or its registrar turns bad, or good.
@@ -838,6 +857,22 @@ contract BulkheadHandler is GhostModel {
 
     // -------------------------------------------------------------------------------------------- managers
 
+    /// @dev A keeper's round, as far as there is something to do; now and then with the wait that exits need.
+    function keeper(uint8 jobs, bool wait) external {
+        if (jobs & 1 != 0) this.unbond();
+        if (jobs & 2 != 0) this.unbond();
+        if (wait) _skip(WITHDRAWAL_BLOCKS + 1);
+        for (uint256 i; i < 2 && jobs & 4 != 0; ++i) {
+            if (jobs & 128 != 0) this.redeposit(i, 0);
+            this.complete(i, 0);
+        }
+        if (jobs & 8 != 0) this.requestUnstake(2);
+        if (jobs & 16 != 0) this.lidoFinalise();
+        if (jobs & 32 != 0) this.claimUnstaked(3);
+        if (jobs & 64 != 0) this.finalise(true, 2, 0);
+        if (jobs & 64 != 0) this.finalise(false, 2, 0);
+    }
+
     function deploy(uint256 agent, uint8 kind, uint256 assets) external apart {
         agent %= 2;
         uint256 limit = d.stakes.deployLimit(agent);
@@ -862,7 +897,7 @@ contract BulkheadHandler is GhostModel {
             && _deployFits(l, s, agent, assets);
     }
 
-    function _fit(Sight memory s, uint256 agent) private pure returns (bool) {
+    function _fit(Sight memory s, uint256 agent) internal pure returns (bool) {
         for (uint256 j; j < SLOTS; ++j) {
             Link memory x = s.links[agent * SLOTS + j];
             if (x.used && x.current != 0 && s.quarantined[x.set]) return false;

@@ -18,7 +18,7 @@ contract BulkheadWorld is BulkheadHandler {
     }
 
     function calls() external pure returns (bytes4[] memory list) {
-        list = new bytes4[](37);
+        list = new bytes4[](39);
         list[0] = this.deposit.selector;
         list[1] = this.mint.selector;
         list[2] = this.transfer.selector;
@@ -56,6 +56,13 @@ contract BulkheadWorld is BulkheadHandler {
         list[34] = this.poke.selector;
         list[35] = this.quarantine.selector;
         list[36] = this.tighten.selector;
+        list[37] = this.catastrophe.selector;
+        list[38] = this.keeper.selector;
+    }
+
+    /// @notice What was called, how often it went through and how often it was refused, as foretold.
+    function tally(uint256 n) external view returns (bytes32 name, uint256 went, uint256 refused_) {
+        if (n < _names.length) (name, went, refused_) = (_names[n], passed[_names[n]], refused[_names[n]]);
     }
 
     /// @notice 1: R + J + S + G is V, and V is every asset once, as EigenLayer and Lido count them.
@@ -329,6 +336,8 @@ contract BulkheadWorld is BulkheadHandler {
         for (uint256 i; i < d.agents.length; ++i) {
             uint256 limit = d.stakes.deployLimit(i);
             _expect(sink, address(d.stakes), abi.encodeCall(d.stakes.deploy, (i, limit + 1)), false);
+            if (limit < 1 gwei || !_fit(_look(ledger.idle), i)) continue;
+            _expect(sink, address(d.stakes), abi.encodeCall(d.stakes.deploy, (i, limit)), true);
         }
         for (uint256 n; n < 2; ++n) {
             bool senior = n == 0;
