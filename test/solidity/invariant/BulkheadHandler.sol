@@ -2,7 +2,14 @@
 pragma solidity 0.8.30;
 
 import {IAllocationManager, IStrategy, OperatorSet} from "../../../contracts/interfaces/external/IEigenLayer.sol";
-import {AgentTerms, IRiskManager, Params, SetTerms, Target, Terms} from "../../../contracts/interfaces/IRiskManager.sol";
+import {
+    AgentTerms,
+    IRiskManager,
+    Params,
+    SetTerms,
+    Target,
+    Terms
+} from "../../../contracts/interfaces/IRiskManager.sol";
 import {IStakeManager} from "../../../contracts/interfaces/IStakeManager.sol";
 import {IMandate} from "../../../contracts/interfaces/IMandate.sol";
 import {ITier} from "../../../contracts/interfaces/ITier.sol";
@@ -618,8 +625,7 @@ contract BulkheadHandler is GhostModel {
         (Ledger memory l, Sight memory s) = _begin();
         bool should = l.closesAt != 0 && assets != 0;
         weth.approve(address(d.tier), assets);
-        (bool went, bytes memory why) =
-            _as(address(this), address(d.tier), abi.encodeCall(d.tier.recover, (assets)));
+        (bool went, bytes memory why) = _as(address(this), address(d.tier), abi.encodeCall(d.tier.recover, (assets)));
         if (!_judge("recover", went, should, why)) return;
         uint256 toSenior = _min(assets, l.owed);
         uint256 toJunior = _min(assets - toSenior, l.juniorOwed);
@@ -883,18 +889,15 @@ contract BulkheadHandler is GhostModel {
     }
 
     /// @dev Room by weight, by idle, by Lido, by cover; and an agent that is fit.
-    function _mayDeploy(Ledger memory l, Sight memory s, uint256 agent, uint256 assets)
-        private
-        view
-        returns (bool)
-    {
+    function _mayDeploy(Ledger memory l, Sight memory s, uint256 agent, uint256 assets) private view returns (bool) {
         return assets <= _freeIdle(l, s) && assets <= lido.getCurrentStakeLimit() && _mayRestake(l, s, agent, assets);
     }
 
     function _mayRestake(Ledger memory l, Sight memory s, uint256 agent, uint256 assets) private pure returns (bool) {
         uint256 restaked = _total(l) - _total(l) * s.p.bufferBps / BIPS;
-        return assets != 0 && s.stake[agent] + assets <= s.weight[agent] * restaked / BIPS
-            && _deployFits(l, s, agent, assets);
+        return
+            assets != 0 && s.stake[agent] + assets <= s.weight[agent] * restaked / BIPS
+                && _deployFits(l, s, agent, assets);
     }
 
     function _fit(Sight memory s, uint256 agent) internal pure returns (bool) {
@@ -911,8 +914,7 @@ contract BulkheadHandler is GhostModel {
         assertEq(assets <= d.stakes.deployLimit(agent), should, "11: deployment limit");
         should = should && _fit(s, agent);
         if (should && assets < 1 gwei) return; // less than Lido and the strategy can count
-        (bool went, bytes memory why) =
-            _as(sink, address(d.stakes), abi.encodeCall(d.stakes.deploy, (agent, assets)));
+        (bool went, bytes memory why) = _as(sink, address(d.stakes), abi.encodeCall(d.stakes.deploy, (agent, assets)));
         if (!_judge("deploy", went, should, why)) return;
         l.idle -= assets;
         s = _finishManaged(l);
@@ -925,8 +927,7 @@ contract BulkheadHandler is GhostModel {
         if (s.loose < 1 gwei) return;
         assets = all ? s.loose : bound(assets, 1 gwei, s.loose + 1);
         bool should = assets <= s.loose && _mayRestake(l, s, agent, assets) && _fit(s, agent);
-        (bool went, bytes memory why) =
-            _as(sink, address(d.stakes), abi.encodeCall(d.stakes.redeploy, (agent, assets)));
+        (bool went, bytes memory why) = _as(sink, address(d.stakes), abi.encodeCall(d.stakes.redeploy, (agent, assets)));
         // whether queues need it is decided by what is there afterwards
         if (!went && _is(why, IStakeManager.Needed.selector)) should = false;
         if (!_judge("redeploy", went, should, why)) return;
@@ -965,8 +966,7 @@ contract BulkheadHandler is GhostModel {
         if (s.exits[agent] == 0) return;
         exit %= s.exits[agent];
         bool should = block.number > d.risk.exit(agent, exit).startBlock + WITHDRAWAL_BLOCKS;
-        (bool went, bytes memory why) =
-            _as(sink, address(d.stakes), abi.encodeCall(d.stakes.complete, (agent, exit)));
+        (bool went, bytes memory why) = _as(sink, address(d.stakes), abi.encodeCall(d.stakes.complete, (agent, exit)));
         if (!_judge("complete", went, should, why)) return;
         strayShares = 0; // stETH that was lying in the module is counted from now on
         _finishManaged(l);
@@ -979,8 +979,7 @@ contract BulkheadHandler is GhostModel {
         exit %= s.exits[agent];
         IRiskManager.Exit memory x = d.risk.exit(agent, exit);
         bool should = block.number > x.startBlock + WITHDRAWAL_BLOCKS && !x.tokensOnly && _fit(s, agent);
-        (bool went, bytes memory why) =
-            _as(sink, address(d.stakes), abi.encodeCall(d.stakes.redeposit, (agent, exit)));
+        (bool went, bytes memory why) = _as(sink, address(d.stakes), abi.encodeCall(d.stakes.redeposit, (agent, exit)));
         // gate and need are decided by what is there afterwards: EigenLayer's factors round
         bool later = _is(why, IStakeManager.Needed.selector) || _is(why, ITier.Uncovered.selector);
         if (!_judge("redeposit", went, should && (went || !later), why)) return;
@@ -1016,7 +1015,8 @@ contract BulkheadHandler is GhostModel {
         Link memory x = s.links[agent * SLOTS + link];
         bool should = s.allowed[x.set] && !s.quarantined[x.set] && !s.unapproved[x.set] && x.pending == 0
             && magnitude > x.current && magnitude <= x.target;
-        uint256 room = s.max[agent] - eigen.allocationManager().getEncumberedMagnitude(address(d.agents[agent]), strategy);
+        uint256 room =
+            s.max[agent] - eigen.allocationManager().getEncumberedMagnitude(address(d.agents[agent]), strategy);
         should = should && magnitude - x.current <= room;
         if (should) {
             x.current = magnitude; // s.links holds this very struct
@@ -1066,8 +1066,7 @@ contract BulkheadHandler is GhostModel {
         bool needed = _use(s, _worst(s, Which.Forward), _total(l), l.reserve + l.junior - _overdue(l), 0) > ONE;
         (bool says,) = d.allocator.deleverageNeeded();
         assertEq(says, needed, "deleverage needed");
-        (bool went, bytes memory why) =
-            _as(sink, address(d.allocator), abi.encodeCall(d.allocator.deleverage, (agent)));
+        (bool went, bytes memory why) = _as(sink, address(d.allocator), abi.encodeCall(d.allocator.deleverage, (agent)));
         // there may be nothing to cut with this agent
         if (!_judge("deleverage", went, needed && went, why)) return;
         _quarters(s, _finishManaged(l), agent * SLOTS);

@@ -11,6 +11,70 @@ import {BulkheadHandler} from "./BulkheadHandler.sol";
 /// @notice The twelve invariants, each as a question put to the chain as it stands. What would change it is tried on a
 /// snapshot.
 contract BulkheadWorld is BulkheadHandler {
+    /// @dev Types of the arguments of `calls()`: u uint256, b bool, 8 uint8, m uint64.
+    string[39] private _kinds = [
+        "ub8ub",
+        "ubu",
+        "uuuu",
+        "uub8u",
+        "b8u",
+        "uu8uu",
+        "uub",
+        "u",
+        "u",
+        "u",
+        "u",
+        "bu",
+        "buuu",
+        "",
+        "8u",
+        "bu",
+        "",
+        "8",
+        "8u",
+        "uu8u",
+        "uu8",
+        "uu",
+        "8u",
+        "u8u",
+        "uub",
+        "",
+        "uu",
+        "uu",
+        "u",
+        "u",
+        "uumb",
+        "uu",
+        "uu",
+        "u",
+        "u",
+        "uu",
+        "8uu",
+        "8bu",
+        "8b"
+    ];
+
+    /// @notice One of `calls()` with arguments, all from one random word; reverts with what it reverts with.
+    function act(bytes32 r) external {
+        bytes4[] memory list = this.calls();
+        uint256 n = uint256(r) % list.length;
+        (bool went, bytes memory result) = address(this).call(abi.encodePacked(list[n], _args(bytes(_kinds[n]), r)));
+        if (went) return;
+        assembly ("memory-safe") {
+            revert(add(result, 32), mload(result))
+        }
+    }
+
+    function _args(bytes memory kinds, bytes32 r) private pure returns (bytes memory args) {
+        for (uint256 n; n < kinds.length; ++n) {
+            uint256 x = uint256(keccak256(abi.encode(r, n)));
+            if (kinds[n] == "b") x &= 1;
+            if (kinds[n] == "8") x &= 0xff;
+            if (kinds[n] == "m") x &= type(uint64).max;
+            args = abi.encodePacked(args, x);
+        }
+    }
+
     modifier tried() {
         uint256 snapshot = vm.snapshotState();
         _;
@@ -58,6 +122,22 @@ contract BulkheadWorld is BulkheadHandler {
         list[36] = this.tighten.selector;
         list[37] = this.catastrophe.selector;
         list[38] = this.keeper.selector;
+    }
+
+    function invariants() external pure returns (bytes4[] memory list) {
+        list = new bytes4[](12);
+        list[0] = this.conservation.selector;
+        list[1] = this.headline.selector;
+        list[2] = this.juniorFirst.selector;
+        list[3] = this.noFreeLunch.selector;
+        list[4] = this.noDodging.selector;
+        list[5] = this.exitsWork.selector;
+        list[6] = this.exposureRecorded.selector;
+        list[7] = this.claimsAreReserved.selector;
+        list[8] = this.ratesHold.selector;
+        list[9] = this.gated.selector;
+        list[10] = this.limits.selector;
+        list[11] = this.isolation.selector;
     }
 
     /// @notice What was called, how often it went through and how often it was refused, as foretold.
@@ -258,8 +338,7 @@ contract BulkheadWorld is BulkheadHandler {
             (, uint256 at) = d.risk.setIndex(set.avs, 1);
             for (uint256 i; i < d.agents.length; ++i) {
                 if (s.max[i] == 0 || !allocations.isOperatorSlashable(address(d.agents[i]), set)) continue;
-                uint256 current =
-                    allocations.getAllocation(address(d.agents[i]), set, strategy).currentMagnitude;
+                uint256 current = allocations.getAllocation(address(d.agents[i]), set, strategy).currentMagnitude;
                 uint256 take = (s.reach[i] - 2 * (1 + s.exits[i])) * current * PARTS / s.max[i];
                 if (s.unapproved[at]) unapproved += take;
                 else real[s.group[at]] += take;

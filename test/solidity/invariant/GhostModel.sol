@@ -306,7 +306,8 @@ abstract contract GhostModel is ProtocolFixture {
             amounts[n] = s.reach[n] + (n == i ? assets : 0);
         }
         (uint256[] memory by, uint256 extra) = _sums(s, Which.Live, amounts);
-        return _use(s, _top(by, s.p.k) + extra, _total(l), _freeCover(l), s.p.marginBps) <= ONE;
+        uint256 cover = _less(_freeCover(l), _total(l) / 1e16 + 1_000); // less what rounding may take
+        return _use(s, _top(by, s.p.k) + extra, _total(l), cover, s.p.marginBps) <= ONE;
     }
 
     // -------------------------------------------------------------------------------------------- the sync
@@ -445,8 +446,7 @@ abstract contract GhostModel is ProtocolFixture {
     /// @dev The most that junior may take away: it takes cover and value alike.
     function _juniorRoom(Ledger memory l, Sight memory s) internal pure returns (uint256) {
         uint256 m = BIPS + s.p.marginBps;
-        uint256 need =
-            m * (_worst(s, Which.Live) * BIPS * BIPS + uint256(s.p.haircutBps) * _total(l) * PARTS * BIPS);
+        uint256 need = m * (_worst(s, Which.Live) * BIPS * BIPS + uint256(s.p.haircutBps) * _total(l) * PARTS * BIPS);
         uint256 budget = (l.reserve + l.junior) * BIPS * BIPS * BIPS * PARTS;
         return need >= budget
             ? 0
