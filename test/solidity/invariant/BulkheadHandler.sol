@@ -38,6 +38,7 @@ contract BulkheadHandler is GhostModel {
     mapping(bytes32 call => uint256) public passed;
     mapping(bytes32 call => uint256) public refused;
     bytes32[] internal _names;
+    uint256 private _repairUntil;
 
     // ------------------------------------------------------------------------------------------- the world
 
@@ -954,10 +955,14 @@ contract BulkheadHandler is GhostModel {
         bool able;
         for (uint256 i; i < 2; ++i) {
             IRiskManager.AgentState memory a = d.risk.agent(i);
-            if (s.stake[i] > 1_000 && a.exits < 15 && block.timestamp >= a.lastUnbond + 1 days) able = true;
+            if (s.stake[i] != 0 && _deposited(i) > 1_000 && a.exits < 15 && block.timestamp >= a.lastUnbond + 1 days) able = true;
         }
         (bool went, bytes memory why) = _as(sink, address(d.stakes), abi.encodeCall(d.stakes.unbond, ()));
         if (_judge("unbond", went, need != 0 && able, why)) _finishManaged(l);
+    }
+
+    function _deposited(uint256 agent) private view returns (uint256) {
+        return eigen.strategyManager().stakerDepositShares(address(d.agents[agent]), strategy);
     }
 
     function complete(uint256 agent, uint256 exit) external apart {
@@ -1010,9 +1015,15 @@ contract BulkheadHandler is GhostModel {
         _allocate(agent, link, magnitude);
     }
 
+    /// @dev A decrease that has taken effect is pending no longer.
+    function _fresh(Link memory x) private view returns (Link memory) {
+        if (x.pending != 0 && block.number >= x.effect) (x.current, x.pending) = (x.current - x.pending, 0);
+        return x;
+    }
+
     function _allocate(uint256 agent, uint256 link, uint64 magnitude) internal {
         (Ledger memory l, Sight memory s) = _begin();
-        Link memory x = s.links[agent * SLOTS + link];
+        Link memory x = _fresh(s.links[agent * SLOTS + link]);
         bool should = s.allowed[x.set] && !s.quarantined[x.set] && !s.unapproved[x.set] && x.pending == 0
             && magnitude > x.current && magnitude <= x.target;
         uint256 room =
@@ -1032,7 +1043,7 @@ contract BulkheadHandler is GhostModel {
     function deallocate(uint256 agent, uint256 link) external apart {
         (agent, link) = (agent % 2, link % 3);
         (Ledger memory l, Sight memory s) = _begin();
-        Link memory x = s.links[agent * SLOTS + link];
+        Link memory x = _fresh(s.links[agent * SLOTS + link]);
         (bool went, bytes memory why) =
             _as(sink, address(d.allocator), abi.encodeCall(d.allocator.deallocate, (agent, link)));
         if (_judge("deallocate", went, x.pending == 0 && x.current > x.target, why)) _finishManaged(l);
@@ -1063,12 +1074,14 @@ contract BulkheadHandler is GhostModel {
     function deleverage(uint256 agent) external apart {
         agent %= 2;
         (Ledger memory l, Sight memory s) = _begin();
-        bool needed = _use(s, _worst(s, Which.Forward), _total(l), l.reserve + l.junior - _overdue(l), 0) > ONE;
+        uint256 margin = block.timestamp <= _repairUntil ? s.p.marginBps : 0;
+        bool needed = _use(s, _worst(s, Which.Forward), _total(l), l.reserve + l.junior - _overdue(l), margin) > ONE;
         (bool says,) = d.allocator.deleverageNeeded();
         assertEq(says, needed, "deleverage needed");
         (bool went, bytes memory why) = _as(sink, address(d.allocator), abi.encodeCall(d.allocator.deleverage, (agent)));
         // there may be nothing to cut with this agent
         if (!_judge("deleverage", went, needed && went, why)) return;
+        _repairUntil = block.timestamp + 1 days;
         _quarters(s, _finishManaged(l), agent * SLOTS);
     }
 
