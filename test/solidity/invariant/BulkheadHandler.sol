@@ -955,7 +955,9 @@ contract BulkheadHandler is GhostModel {
         bool able;
         for (uint256 i; i < 2; ++i) {
             IRiskManager.AgentState memory a = d.risk.agent(i);
-            if (s.stake[i] != 0 && _deposited(i) > 1_000 && a.exits < 15 && block.timestamp >= a.lastUnbond + 1 days) able = true;
+            if (s.stake[i] != 0 && _deposited(i) > 1_000 && a.exits < 15 && block.timestamp >= a.lastUnbond + 1 days) {
+                able = true;
+            }
         }
         (bool went, bytes memory why) = _as(sink, address(d.stakes), abi.encodeCall(d.stakes.unbond, ()));
         if (_judge("unbond", went, need != 0 && able, why)) _finishManaged(l);

@@ -78,7 +78,7 @@ contract BulkheadWorld is BulkheadHandler {
     modifier tried() {
         uint256 snapshot = vm.snapshotState();
         _;
-        require(vm.revertToState(snapshot), "snapshot");
+        require(vm.revertToStateAndDelete(snapshot), "snapshot");
     }
 
     function calls() external pure returns (bytes4[] memory list) {
@@ -124,7 +124,7 @@ contract BulkheadWorld is BulkheadHandler {
         list[38] = this.keeper.selector;
     }
 
-    function invariants() external pure returns (bytes4[] memory list) {
+    function questions() external pure returns (bytes4[] memory list) {
         list = new bytes4[](12);
         list[0] = this.conservation.selector;
         list[1] = this.headline.selector;

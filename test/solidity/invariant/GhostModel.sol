@@ -132,7 +132,7 @@ abstract contract GhostModel is ProtocolFixture {
             d.tier.sync();
         }
         _readRisk(s);
-        if (stale) require(vm.revertToState(snapshot), "snapshot");
+        if (stale) require(vm.revertToStateAndDelete(snapshot), "snapshot");
     }
 
     function _readStake(Sight memory s, Deployment storage x) internal view {

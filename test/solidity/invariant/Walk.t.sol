@@ -26,11 +26,11 @@ contract WalkTest is Test {
     }
 
     function _live(BulkheadWorld world, uint256 seed, uint256 life, uint256 steps) private {
-        bytes4[] memory invariants = world.invariants();
+        bytes4[] memory questions = world.questions();
         for (uint256 i; i < steps; ++i) {
             bytes32 r = keccak256(abi.encode(seed, life, i));
             _call(world, abi.encodeCall(world.act, (r)), life, i);
-            _call(world, abi.encodePacked(invariants[uint256(r >> 128) % invariants.length]), life, i);
+            _call(world, abi.encodePacked(questions[uint256(r >> 128) % questions.length]), life, i);
         }
     }
 
