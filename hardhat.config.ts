@@ -36,5 +36,5 @@ export default defineConfig({
   },
   tasks: [forgeTask],
   networks: { default: chain, node: chain },
-  test: { solidity: { fuzz: { runs: 256 }, invariant: { runs: 64, depth: 50, failOnRevert: true } } },
+  test: { solidity: { fuzz: { runs: 256 }, invariant: { runs: 5, depth: 40, failOnRevert: true } } },
 });
