@@ -320,7 +320,9 @@ abstract contract GhostModel is ProtocolFixture {
             vested = dt == 0 ? 0 : l.gains * dt / (l.unlockAt - l.lastSync);
         }
         (uint256 j, uint256 s) = (l.junior, l.senior);
-        _distribute(l, vested, open ? 0 : _due(l, dt));
+        // the premium runs for as long as gains vest
+        uint256 until = _min(block.timestamp, l.unlockAt);
+        _distribute(l, vested, open || until <= l.lastSync ? 0 : _due(l, until - l.lastSync));
         l.rate = Premium.adapt(l.rate, l.use, j, s, dt);
         if (open && block.timestamp >= l.closesAt) _close(l);
         uint256 booked = _total(l);
