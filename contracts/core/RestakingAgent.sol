@@ -104,9 +104,9 @@ contract RestakingAgent is IRestakingAgent, Initializable {
     }
 
     /// @inheritdoc IRestakingAgent
-    function deposit() external only(_parts().stakes) returns (uint256) {
+    function deposit(uint256 tokens) external only(_parts().stakes) returns (uint256) {
         Store storage $ = _store();
-        return STRATEGIES.depositIntoStrategy($.strategy, $.token, $.token.balanceOf(address(this)));
+        return STRATEGIES.depositIntoStrategy($.strategy, $.token, tokens);
     }
 
     /// @inheritdoc IRestakingAgent

@@ -71,7 +71,7 @@ contract StakeManager is IStakeManager, Initializable {
         uint256 limit = deployLimit(agent);
         if (assets == 0 || assets > limit) revert ExceedsDeployLimit(assets, limit);
         uint256 tokens = $.tier.stake(assets, account);
-        IRestakingAgent(account).deposit();
+        IRestakingAgent(account).deposit(tokens);
         $.risk.recordStake(agent);
         $.tier.end(true);
         emit Deployed(agent, assets, tokens, true);
@@ -86,7 +86,7 @@ contract StakeManager is IStakeManager, Initializable {
         if (assets == 0 || assets > limit) revert ExceedsDeployLimit(assets, limit);
         address account = _fit($, agent);
         uint256 tokens = $.module.release(account, assets);
-        IRestakingAgent(account).deposit();
+        IRestakingAgent(account).deposit(tokens);
         $.risk.recordStake(agent);
         _requireUnneeded();
         $.tier.end(true);

@@ -15,8 +15,9 @@ interface IRestakingAgent {
     /// @notice The caller may not do this.
     error NotAuthorised(address caller);
 
-    /// @notice Deposits all staking tokens that the agent holds. Only StakeManager.
-    function deposit() external returns (uint256 depositShares);
+    /// @notice Deposits `tokens` (wei) of the staking token that the agent has just received; what somebody else sent it
+    /// stays out, as it would be exposure that no limit has seen. Only StakeManager.
+    function deposit(uint256 tokens) external returns (uint256 depositShares);
 
     /// @notice Queues deposit shares for withdrawal and returns what EigenLayer recorded. Only StakeManager, Allocator.
     function queue(uint256 depositShares) external returns (IDelegationManager.Withdrawal memory);

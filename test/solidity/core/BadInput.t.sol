@@ -208,7 +208,7 @@ contract BadInputTest is ProtocolFixture {
         vm.expectRevert(denied);
         d.risk.addAgent(mallory, mallory);
         vm.expectRevert(denied);
-        d.agents[0].deposit();
+        d.agents[0].deposit(1);
         vm.expectRevert(denied);
         d.agents[0].queue(1);
         vm.expectRevert(denied);

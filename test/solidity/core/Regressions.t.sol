@@ -24,6 +24,20 @@ contract RegressionsTest is ProtocolFixture {
         }
     }
 
+    /// @dev Staking tokens sent to an agent were restaked with the next deployment, beyond the limit, which then reverted.
+    function test_ADonationToAnAgentDoesNotBlockADeploymentAtTheLimit() public {
+        _deposit(d.junior, bob, 100 ether);
+        _deposit(d.senior, alice, d.senior.maxDeposit(alice));
+        for (uint256 i; i < 4; ++i) {
+            d.stakes.deploy(i, 20 ether);
+        }
+        _allocateAll(d, 4, 0.25e18);
+        vm.prank(bob);
+        d.junior.requestRedeem(50 ether, bob, bob);
+        lido.transferShares(address(d.agents[0]), lido.submit{value: 1 ether}(address(0)));
+        d.stakes.deploy(0, d.stakes.deployLimit(0));
+    }
+
     /// @dev The whole deployment limit left U a wei above 1: restaking rounds, and the rounding fell on the cover.
     function test_ADeploymentLimitGivenByCoverPassesTheGate() public {
         lido.report{value: 123_456.789012345678901234 ether}(123_456.789012345678901234 ether); // a rate that rounds
