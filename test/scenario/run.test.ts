@@ -77,7 +77,7 @@ describe("playing a story", () => {
   it("exits with 2 when the file is wrong, before anything is started", async () => {
     const { code, output } = await play(SMALL.replace("k: 1", "k: none"));
     assert.equal(code, 2);
-    assert.match(output, /story\.yaml:12:8: k: It is the string "none"\. Write a whole number/);
+    assert.match(output, /story\.yaml:11:8: k: It is the string "none"\. Write a whole number/);
     assert.doesNotMatch(output, /chain runs/);
   });
 
