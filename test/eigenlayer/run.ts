@@ -6,7 +6,7 @@
  * Ends with a line of counts. Exit codes: 0 all passed, 1 something failed, 77 skipped because there is no cargo.
  */
 import { spawn } from "node:child_process";
-import { existsSync, globSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -26,7 +26,7 @@ import { ROOT } from "../../scripts/lib/tools.ts";
 import { type Comparison, compare, describe } from "./compare.ts";
 import { compile, pick } from "./compile.ts";
 import { cargoAvailable, prepareCore } from "./crate.ts";
-import { deployRealEigenLayer } from "./deploy.ts";
+import { deployRealEigenLayer, WITNESS } from "./deploy.ts";
 
 const SKIPPED = 77;
 const PARTS = ["compare", "integration", "scenario"] as const;
@@ -183,20 +183,22 @@ async function integration(): Promise<void> {
 
 /** The default scenario again, on the real bytecode. */
 async function scenario(): Promise<void> {
-  if (!existsSync(join(ROOT, "scenario/run.ts"))) return say("     there is no scenario to run on the real bytecode");
+  if (!existsSync(join(ROOT, "scripts/start.ts"))) return say("     there is no scenario to run on the real bytecode");
   await check("the default scenario holds on the real bytecode", async () => {
-    const { end } = await child(["--disable-warning=ExperimentalWarning", "scenario/run.ts", "--eigenlayer", "real"]);
+    const { end } = await child(["--disable-warning=ExperimentalWarning", "scripts/start.ts", "--eigenlayer", "real"]);
     if (end !== "") throw new Error(`It ${end}; see above.`);
     return "";
   });
 }
 
-/** Runs Node with the real bytecode chosen; `end` is empty where it ended well. */
+/** Runs Node with the real bytecode chosen; `end` is empty where it ended well and really used it. */
 function child(args: readonly string[]): Promise<{ printed: string; end: string }> {
+  const witness = join(ROOT, ".eigenlayer", `used-${process.pid}`);
+  rmSync(witness, { force: true });
   const running = spawn(process.execPath, args, {
     cwd: ROOT,
     stdio: ["ignore", "pipe", "inherit"],
-    env: { ...process.env, BULKHEAD_EIGENLAYER: "real" },
+    env: { ...process.env, BULKHEAD_EIGENLAYER: "real", [WITNESS]: witness },
   });
   let printed = "";
   running.stdout.on("data", (chunk: Buffer) => {
@@ -205,8 +207,11 @@ function child(args: readonly string[]): Promise<{ printed: string; end: string 
   });
   return new Promise((resolve, reject) => {
     running.on("error", reject);
-    running.on("close", (code, signal) =>
-      resolve({ printed, end: code === 0 ? "" : `ended with ${signal ?? `exit code ${code}`}` }),
-    );
+    running.on("close", (code, signal) => {
+      const used = existsSync(witness);
+      rmSync(witness, { force: true });
+      const end = code !== 0 ? `ended with ${signal ?? `exit code ${code}`}` : used ? "" : "used the stand-in";
+      resolve({ printed, end });
+    });
   });
 }
