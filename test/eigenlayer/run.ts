@@ -162,7 +162,7 @@ function keep(result: Comparison): string {
   const file = join(ROOT, ".eigenlayer", `difference-seed-${result.seed}.json`);
   const text = JSON.stringify(result.difference, (_, v) => (typeof v === "bigint" ? String(v) : v), 2);
   writeFileSync(file, text);
-  return `Both states: ${file}\nAgain: npm run test:eigenlayer -- --only compare --seed ${result.seed} --steps ${result.steps}`;
+  return `Both states: ${file}\nAgain: node test/eigenlayer/run.ts --only compare --seed ${result.seed} --steps ${result.steps}`;
 }
 
 /** The integration tests again, on the real bytecode: they ask `deployEigenLayer`, which follows the variable. */
