@@ -200,7 +200,8 @@ describe("slashes", () => {
     assert.equal((await setState(tier, 0)).quarantined, true);
     assert.equal((await setState(tier, 1)).quarantined, false);
     await reverts(world, "SetClosed", send(allocator, "allocate", 0, 0, WAD / 8n));
-    await reverts(world, "ExceedsDeployLimit", send(stakes, "deploy", 0, ETH));
+    assert.equal(await big(stakes, "deployLimit", 0), 0n);
+    await reverts(world, "AgentUnfit", send(stakes, "deploy", 0, ETH));
     await send(allocator, "unwind", 0, 0);
     for (const index of [0, 1]) await send(allocator, "deleverage", index);
     const { needed } = (await allocator.getFunction("deleverageNeeded")()).toObject() as { needed: boolean };
