@@ -911,9 +911,8 @@ contract BulkheadHandler is GhostModel {
 
     function _deploy(uint256 agent, uint256 assets) internal {
         (Ledger memory l, Sight memory s) = _begin();
-        bool should = _mayDeploy(l, s, agent, assets);
+        bool should = _mayDeploy(l, s, agent, assets) && _fit(s, agent);
         assertEq(assets <= d.stakes.deployLimit(agent), should, "11: deployment limit");
-        should = should && _fit(s, agent);
         if (should && assets < 1 gwei) return; // less than Lido and the strategy can count
         (bool went, bytes memory why) = _as(sink, address(d.stakes), abi.encodeCall(d.stakes.deploy, (agent, assets)));
         if (!_judge("deploy", went, should, why)) return;
