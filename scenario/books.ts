@@ -196,7 +196,7 @@ async function queuedBy(world: World, side: Side): Promise<ReadonlyMap<string, b
   if (side.queued === 0n) return sums;
   // requests are numbered from 1; the queue is short here, so a reader may simply look at all of them
   for (let first = 1; ; first += 16) {
-    const read = await world.chain.tryRead(
+    const read = await world.chain.probe(
       Array.from({ length: 16 }, (_, i) => ({
         to: side.token,
         face: world.faces.token,

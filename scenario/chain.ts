@@ -151,6 +151,31 @@ export class ChainClient {
     });
   }
 
+  /**
+   * Tries calls that anybody may make, refusals expected. The chain explains every failed call with a stack trace, which
+   * takes a quarter of a second; so a short program makes the call and reports how it went, and itself never fails.
+   */
+  async probe(calls: readonly Call[]): Promise<(Result | Refused)[]> {
+    if (calls.length === 0) return [];
+    const answers = await this.#post(
+      calls.map((call) => {
+        const { to: _, ...sent } = request(call, GAS);
+        return ["eth_call", [{ ...sent, data: prober(call) }, "latest"]] as const;
+      }),
+    );
+    return answers.map((value, i) => {
+      const call = calls[i];
+      if (!call) throw new Error("More answers than calls.");
+      if (value.error) throw new Error(`${call.fn} could not be tried: ${value.error.message}`);
+      const answer = z.string().parse(value.result);
+      const data = `0x${answer.slice(2 + 64)}`;
+      const passed = BigInt(answer.slice(0, 2 + 64)) === 1n;
+      return passed
+        ? call.face.decodeFunctionResult(call.fn, data)
+        : this.#refusal(call, { message: "reverted", data });
+    });
+  }
+
   /** One read of one value. */
   async get<T>(call: Call): Promise<T> {
     const [result] = await this.read([call]);
@@ -247,6 +272,28 @@ function request(call: Call, gas: string): Record<string, string> {
     ...(call.from === undefined ? {} : { from: call.from }),
     ...(call.value === undefined ? {} : { value: hex(call.value) }),
   };
+}
+
+/**
+ * Creation code that calls `to` with the value it was sent, and returns one word (1: passed) and what the call returned.
+ * In order: CODECOPY the call's data behind the program to memory; CALL; MSTORE its success; RETURNDATACOPY; RETURN.
+ */
+function prober(call: Call): string {
+  const data = encode(call).slice(2);
+  const size = (data.length / 2).toString(16).padStart(8, "0");
+  const program = (offset: string) =>
+    [
+      `63${size}`, // PUSH4 size
+      `60${offset}`, // PUSH1 offset
+      "5f39", // PUSH0 CODECOPY
+      `5f5f63${size}5f34`, // no room for the answer; the data; CALLVALUE
+      `73${call.to.slice(2).toLowerCase()}5af1`, // PUSH20 to, GAS, CALL
+      "5f52", // PUSH0 MSTORE
+      "3d5f60203e", // RETURNDATASIZE, 0, 32, RETURNDATACOPY
+      "3d6020015ff3", // RETURNDATASIZE + 32, 0, RETURN
+    ].join("");
+  const length = (program("00").length / 2).toString(16).padStart(2, "0");
+  return `0x${program(length)}${data}`;
 }
 
 function revertData(data: unknown): string | undefined {

@@ -271,8 +271,8 @@ export class Invariants {
       const limit = limits[i] ?? 0n;
       return limit < RICH / 2n ? [{ ...edge, amount: limit }] : [];
     });
-    const over = await chain.tryRead(tried.map(({ act, amount }) => act(amount + 1n)));
-    const within = await chain.tryRead(tried.map(({ act, amount }) => act(amount)));
+    const over = await chain.probe(tried.map(({ act, amount }) => act(amount + 1n)));
+    const within = await chain.probe(tried.map(({ act, amount }) => act(amount)));
     for (const [i, { what, amount, least }] of tried.entries()) {
       this.check(11, over[i] instanceof Refused, () => `${what}: one wei more than ${amount} passes`);
       const answer = within[i];

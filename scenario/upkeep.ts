@@ -54,7 +54,7 @@ export async function upkeep(world: World, tier: Tier, send: Send): Promise<Roun
       throw error;
     }
   };
-  const passes = async (call: Call): Promise<boolean> => !((await chain.tryRead([call]))[0] instanceof Refused);
+  const passes = async (call: Call): Promise<boolean> => !((await chain.probe([call]))[0] instanceof Refused);
 
   const places = tier.agents.flatMap((one) => one.avss.map((_, at) => ({ agent: one.index, at })));
   const look = async () => {
