@@ -14,7 +14,7 @@ contract WalkTest is Test {
     function test_RandomLivesAreForetoldToTheWei() public {
         uint256 seed = vm.envOr("WALK_SEED", uint256(1));
         uint256 steps = vm.envOr("WALK_STEPS", uint256(60));
-        uint256 lives = vm.envOr("WALK_LIVES", uint256(4));
+        uint256 lives = vm.envOr("WALK_LIVES", uint256(2));
         BulkheadWorld world = new BulkheadWorld();
         world.build();
         uint256 start = vm.snapshotState();
