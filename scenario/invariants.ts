@@ -3,8 +3,8 @@ import { Interface } from "ethers";
 import * as z from "zod";
 import { decode, ranking, rateOf, type Side, type TierView, total, type View, ZERO_ADDRESS } from "./books.ts";
 import { type Call, Refused } from "./chain.ts";
-import type { Journal } from "./journal.ts";
-import { WAD } from "./units.ts";
+import type { Booked, Journal } from "./journal.ts";
+import { BPS, WAD } from "./units.ts";
 import { SET_ID, type Tier, type World } from "./world.ts";
 
 export const INVARIANTS: ReadonlyMap<number, string> = new Map([
@@ -45,7 +45,8 @@ export function compareRates(before: Side, after: Side): bigint {
 
 export class Invariants {
   #checks = new Map<number, { count: number; failures: string[] }>();
-  #covered = new Map<string, { side: Side; slashing: Set<number>; block: number }>();
+  /** Since the last covered moment: the senior then, who has slashed, and what the staking token has lost (wei). */
+  #covered = new Map<string, { side: Side; value: bigint; slashing: Set<number>; stakingLoss: bigint }>();
 
   check(number: number, holds: boolean, message: () => string): void {
     const entry = this.#checks.get(number) ?? { count: 0, failures: [] };
@@ -75,12 +76,7 @@ export class Invariants {
       // about one tier: what the others' own views say is looked at when it is their turn
       const looked = subject === undefined || subject === name;
       if (looked) await this.#recount(world, now, what);
-      this.#headline(
-        now,
-        losses.flatMap((loss) => loss.causes),
-        after.block,
-        what,
-      );
+      this.#headline(now, losses, what);
       for (const senior of [true, false]) {
         const [was, is] = senior ? [then.senior, now.senior] : [then.junior, now.junior];
         if (lost || was.token !== is.token) continue;
@@ -179,21 +175,21 @@ export class Invariants {
     }
   }
 
-  #headline(now: TierView, causes: readonly { group: number }[], block: number, what: string): void {
+  #headline(now: TierView, losses: readonly Booked[], what: string): void {
     const { name, terms } = now.tier;
     const last = this.#covered.get(name);
     if (last) {
-      for (const { group } of causes) last.slashing.add(group);
-      const fell = last.side.token === now.senior.token && compareRates(last.side, now.senior) < 0n;
-      if (last.slashing.size <= terms.k) {
-        this.check(
-          2,
-          !fell,
-          () => `${what}: ${name}'s senior rate fell although ${last.slashing.size} of k = ${terms.k} groups slashed`,
-        );
+      for (const loss of losses) {
+        for (const { group } of loss.causes) last.slashing.add(group);
+        if (!loss.slashed) last.stakingLoss += loss.amount;
       }
+      const fell = last.side.token === now.senior.token && compareRates(last.side, now.senior) < 0n;
+      const promised = last.slashing.size <= terms.k && last.stakingLoss * BPS <= last.value * BigInt(terms.haircut);
+      const groups = `${last.slashing.size} of k = ${terms.k} groups slashed`;
+      if (promised) this.check(2, !fell, () => `${what}: ${name}'s senior rate fell although ${groups}`);
     }
-    if (now.preview.utilisation <= WAD) this.#covered.set(name, { side: now.senior, slashing: new Set(), block });
+    if (now.preview.utilisation > WAD) return;
+    this.#covered.set(name, { side: now.senior, value: now.preview.value, slashing: new Set(), stakingLoss: 0n });
   }
 
   /** Tried without being done: a transfer and a request for everything, from the first holder of each tranche. */

@@ -74,6 +74,11 @@ describe("playing a story", () => {
     assert.match(output, /✗ deposit passes, and should be refused because of EntriesClosed/);
   });
 
+  it("does what every other verb says, down to a Lido that loses and keepers that sleep", async () => {
+    const { code, output } = await play(readFileSync(join(ROOT, "test/scenario/stories/verbs.yaml"), "utf8"));
+    assert.equal(code, 0, output);
+  });
+
   it("exits with 2 when the file is wrong, before anything is started", async () => {
     const { code, output } = await play(SMALL.replace("k: 1", "k: none"));
     assert.equal(code, 2);
