@@ -20,6 +20,8 @@ const ADDRESS_FILE = ".local/chain.json";
 
 /** `build` compiles what is needed, once the command and the file are known to be right. */
 export async function main(args: readonly string[], build: () => Promise<void>): Promise<number> {
+  // whoever reads may stop reading (`| head`): then there is nobody to tell the rest to
+  process.stdout.on("error", () => process.exit(1));
   const p = printer(process.stdout);
   let options: Options;
   let scenario: Scenario;
