@@ -3,7 +3,7 @@ pragma solidity 0.8.30;
 
 import {Ownable} from "@openzeppelin/contracts/access/Ownable.sol";
 
-import {IAllocationManager, IStrategy, OperatorSet} from "../../../contracts/interfaces/external/IEigenLayer.sol";
+import {IAllocationManager, OperatorSet} from "../../../contracts/interfaces/external/IEigenLayer.sol";
 import {LocalAVS} from "../../../contracts/local/avs/LocalAVS.sol";
 import {LocalAllocationManager} from "../../../contracts/local/eigenlayer/LocalAllocationManager.sol";
 import {AVSFixture} from "./AVSFixture.sol";

@@ -15,14 +15,7 @@ import {RiskConfigurator} from "../../../contracts/core/risk/RiskConfigurator.so
 import {RiskManager} from "../../../contracts/core/risk/RiskManager.sol";
 import {IAllocationManager, IStrategy, OperatorSet} from "../../../contracts/interfaces/external/IEigenLayer.sol";
 import {ILido, ILidoWithdrawalQueue, IWETH} from "../../../contracts/interfaces/external/ILido.sol";
-import {
-    AgentTerms,
-    IRiskManager,
-    Params,
-    SetTerms,
-    Target,
-    Terms
-} from "../../../contracts/interfaces/IRiskManager.sol";
+import {AgentTerms, Params, SetTerms, Target, Terms} from "../../../contracts/interfaces/IRiskManager.sol";
 import {ITier} from "../../../contracts/interfaces/ITier.sol";
 import {ITierFactory} from "../../../contracts/interfaces/ITierFactory.sol";
 import {Waterfall} from "../../../contracts/libraries/Waterfall.sol";

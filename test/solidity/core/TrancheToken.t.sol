@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+// solhint-disable no-console
+
 import {TrancheToken} from "../../../contracts/core/TrancheToken.sol";
 import {IDelegationManager, OperatorSet} from "../../../contracts/interfaces/external/IEigenLayer.sol";
 import {Target, Terms} from "../../../contracts/interfaces/IRiskManager.sol";

@@ -1,17 +1,11 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {IAllocationManager, IStrategy, OperatorSet} from "../../../contracts/interfaces/external/IEigenLayer.sol";
-import {
-    AgentTerms,
-    IRiskManager,
-    Params,
-    SetTerms,
-    Target,
-    Terms
-} from "../../../contracts/interfaces/IRiskManager.sol";
+// solhint-disable gas-custom-errors
+
+import {IAllocationManager, OperatorSet} from "../../../contracts/interfaces/external/IEigenLayer.sol";
+import {AgentTerms, IRiskManager, SetTerms, Target, Terms} from "../../../contracts/interfaces/IRiskManager.sol";
 import {IStakeManager} from "../../../contracts/interfaces/IStakeManager.sol";
-import {IMandate} from "../../../contracts/interfaces/IMandate.sol";
 import {ITier} from "../../../contracts/interfaces/ITier.sol";
 import {RestakingAgent} from "../../../contracts/core/RestakingAgent.sol";
 import {TrancheToken} from "../../../contracts/core/TrancheToken.sol";

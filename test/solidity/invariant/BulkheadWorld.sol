@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {IAllocationManager, OperatorSet} from "../../../contracts/interfaces/external/IEigenLayer.sol";
+// solhint-disable gas-custom-errors
+
+import {OperatorSet} from "../../../contracts/interfaces/external/IEigenLayer.sol";
 import {IRiskManager} from "../../../contracts/interfaces/IRiskManager.sol";
 import {ITier} from "../../../contracts/interfaces/ITier.sol";
 import {TrancheToken} from "../../../contracts/core/TrancheToken.sol";

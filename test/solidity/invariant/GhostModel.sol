@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+// solhint-disable gas-custom-errors
+
 import {IDelegationManager, IStrategy} from "../../../contracts/interfaces/external/IEigenLayer.sol";
 import {ILidoWithdrawalQueue} from "../../../contracts/interfaces/external/ILido.sol";
 import {IRiskManager, Params} from "../../../contracts/interfaces/IRiskManager.sol";
-import {ITier} from "../../../contracts/interfaces/ITier.sol";
-import {TrancheToken} from "../../../contracts/core/TrancheToken.sol";
 import {Premium} from "../../../contracts/libraries/Premium.sol";
-import {Waterfall} from "../../../contracts/libraries/Waterfall.sol";
 import {ProtocolFixture} from "../core/ProtocolFixture.sol";
 
 /// @notice The books of one tier, kept a second time and in another way: straight from the formulas of the

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
+// solhint-disable no-console, gas-custom-errors
+
 import {Test} from "forge-std/Test.sol";
 import {console} from "forge-std/console.sol";
 import {BulkheadWorld} from "./BulkheadWorld.sol";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {IAllocationManager, IStrategy, OperatorSet} from "../../../contracts/interfaces/external/IEigenLayer.sol";
+import {IAllocationManager, OperatorSet} from "../../../contracts/interfaces/external/IEigenLayer.sol";
 import {LocalAVS} from "../../../contracts/local/avs/LocalAVS.sol";
 import {LocalAllocationManager} from "../../../contracts/local/eigenlayer/LocalAllocationManager.sol";
 import {LocalModule} from "../../../contracts/local/eigenlayer/LocalModule.sol";

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.30;
 
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-
 import {IRewardsCoordinator} from "../../../contracts/interfaces/external/IEigenLayer.sol";
 import {LocalModule} from "../../../contracts/local/eigenlayer/LocalModule.sol";
 import {LocalRewardsCoordinator} from "../../../contracts/local/eigenlayer/LocalRewardsCoordinator.sol";

@@ -2,7 +2,6 @@
 pragma solidity 0.8.30;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 import {
     IAllocationManager,
@@ -12,7 +11,6 @@ import {
 } from "../../../contracts/interfaces/external/IEigenLayer.sol";
 import {LocalAllocationManager} from "../../../contracts/local/eigenlayer/LocalAllocationManager.sol";
 import {LocalDelegationManager} from "../../../contracts/local/eigenlayer/LocalDelegationManager.sol";
-import {LocalStrategyManager} from "../../../contracts/local/eigenlayer/LocalStrategyManager.sol";
 import {LocalEigenLayerBase} from "./LocalEigenLayerBase.t.sol";
 
 /// What a slash takes, from whom, who may do it, and where it goes.
