@@ -41,7 +41,7 @@ interface Result {
 }
 
 const QUIET = "--disable-warning=ExperimentalWarning"; // for older 22s, which warn about TypeScript
-const STEP_TIMEOUT_MS = 15 * 60_000;
+const STEP_TIMEOUT_MS = 40 * 60_000;
 const color = process.stdout.isTTY
   ? (code: number, text: string) => `\x1b[${code}m${text}\x1b[0m`
   : (_: number, text: string) => text;
