@@ -285,9 +285,8 @@ contract StakeManager is IStakeManager, Initializable {
     }
 
     function _requireUnneeded() private view {
-        (uint256 wanted, uint256 idle, uint256 queued, uint256 loose, uint256 unstaking) = liquidity();
-        uint256 there = idle + (queued + loose + unstaking) * IN_FLIGHT_BPS / Exposure.Q;
-        if (wanted > there) revert Needed(wanted - there);
+        uint256 need = unbondNeed();
+        if (need != 0) revert Needed(need);
     }
 
     /// @dev The agent most above its weight among those that may queue a batch now, and what it can give (wei).

@@ -38,11 +38,6 @@ import {
   worth,
 } from "./world.ts";
 
-const _ACCEPT = 0;
-const _REFUSE = 1;
-const _BURN_ALL_GAS = 2;
-const _SLASH = 3;
-
 const sync = (t: TierContracts) => send(t.tier, "sync");
 
 describe("slashes", () => {
