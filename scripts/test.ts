@@ -105,6 +105,12 @@ function stages(): Stage[] {
         },
       ],
     },
+    {
+      name: "upgrades",
+      about: "whether the implementations may stand behind the beacons",
+      skip: noForge,
+      steps: [nodeStep("upgrades", QUIET, join("scripts", "upgrades.ts"))],
+    },
     { name: "scripts", about: "tests of the tools", ...nodeTests("test/scripts/**/*.test.ts") },
     { name: "model", about: "the mirror of the maths against the contracts", ...nodeTests("test/model/**/*.test.ts") },
     { name: "scenarios", about: "the scenario's reader and schema", ...nodeTests("test/scenario/**/*.test.ts") },
@@ -213,7 +219,7 @@ async function main(): Promise<void> {
   const builds = (name: string) => ["build", "solidity"].includes(name);
   if (
     !chosen.some(({ name }) => builds(name)) &&
-    chosen.some(({ name }) => !["lint", "forge", "scripts"].includes(name))
+    chosen.some(({ name }) => !["lint", "forge", "scripts", "upgrades"].includes(name))
   ) {
     await buildContracts(); // TypeScript stages chosen alone read artifacts
   }

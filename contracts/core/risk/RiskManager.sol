@@ -69,6 +69,7 @@ contract RiskManager is IRiskManager, RiskStore {
     }
 
     /// @notice Ties the manager to its tier. Called once, by the factory.
+    /// @custom:oz-upgrades-unsafe-allow missing-initializer-call
     function initialize(address, ITier, IStrategy, Params calldata) external {
         _delegate();
     }
