@@ -2,14 +2,25 @@
  * Deploys Bulkhead on any chain that has EigenLayer and Lido, and opens tiers on it. Plain ethers: the signer decides
  * the chain. Calls that need a role are made by the signer that is passed in for it.
  */
-import { Contract, EventLog, getAddress, type Signer, type TransactionReceipt, ZeroAddress } from "ethers";
+import { Contract, EventLog, getAddress, type Signer, type TransactionReceipt } from "ethers";
 import * as z from "zod";
 import { type ArtifactSource, deployContract, type EigenLayerAddresses, hardhatArtifacts, send } from "./eigenlayer.ts";
 import {
-  BEACON_PERMISSIONS,
+  ACCESS_MANAGER,
+  BEACON,
+  beaconId,
+  DEFAULT_TIMINGS,
+  FACTORY,
+  type Inputs,
+  implementationId,
+  PERIPHERY,
+  planOf,
+  resolveArgument,
+  type Source,
+  type Timings,
+} from "./plan.ts";
+import {
   DEFAULT_ROLE_DELAYS,
-  FACTORY_PERMISSIONS,
-  IMPLEMENTATIONS,
   interfaceOf,
   KINDS,
   type Kind,
@@ -21,17 +32,7 @@ import {
   TIER_PERMISSIONS,
 } from "./roles.ts";
 
-export interface Timings {
-  /** Blocks until a senior request matures while the tier is covered. */
-  readonly seniorExitBlocks: number;
-  /** Blocks that a junior request waits beyond EigenLayer's withdrawal delay. */
-  readonly exitMarginBlocks: number;
-  /** Blocks beyond maturity after which a junior request counts as overdue. */
-  readonly overdueBlocks: number;
-}
-
-/** A day, a day, thirty days, at 12 s a block. */
-export const DEFAULT_TIMINGS: Timings = { seniorExitBlocks: 7_200, exitMarginBlocks: 7_200, overdueBlocks: 216_000 };
+export { DEFAULT_TIMINGS, type Timings } from "./plan.ts";
 
 export interface ProtocolOptions {
   /** Pays for everything and wires the roles; keeps no right unless it is `roles.admin`. */
@@ -74,89 +75,76 @@ export interface Protocol {
   readonly beacons: Readonly<Record<Kind, Contract>>;
 }
 
-const ACCESS_MANAGER = { name: "AccessManager", file: "@openzeppelin/contracts/access/manager/AccessManager.sol" };
-const BEACON = { name: "UpgradeableBeacon", file: "@openzeppelin/contracts/proxy/beacon/UpgradeableBeacon.sol" };
-
+/**
+ * Carries the plan out directly, one transaction after another: for local chains and tests, where nothing has to be
+ * resumed. Public networks go through `ignition.ts`, with the same plan.
+ */
 export async function deployProtocol(options: ProtocolOptions): Promise<Protocol> {
-  const { signer, eigenlayer, lido, weth, roles } = options;
-  const timings = options.timings ?? DEFAULT_TIMINGS;
-  const roleDelays = options.roleDelays ?? DEFAULT_ROLE_DELAYS;
   const artifacts = options.artifacts ?? hardhatArtifacts;
-  const deployer = await signer.getAddress();
-  const { allocationManager: am, delegationManager: dm, strategyManager: sm, permissionController: pc } = eigenlayer;
+  const inputs = inputsOf(options, await options.signer.getAddress());
+  const plan = planOf(inputs, artifacts);
+  const contracts = new Map<string, Contract>();
+  const addresses = new Map<string, string>();
+  const addressOf = (id: string) => known(addresses, id);
+  for (const { id, source, args } of plan.contracts) {
+    const resolved = args.map((argument) => resolveArgument(argument, addressOf));
+    const contract = await deployContract(options.signer, artifacts(source.name, source.file), ...resolved);
+    contracts.set(id, contract);
+    addresses.set(id, await contract.getAddress());
+  }
+  const accessManager = known(contracts, "accessManager");
+  for (const { fn, args } of plan.calls)
+    await send(accessManager, fn, ...args.map((argument) => resolveArgument(argument, addressOf)));
+  return attachProtocol(inputs, addressOf, options.signer, artifacts);
+}
 
-  const deploy = (name: string, file: string, ...args: unknown[]): Promise<Contract> =>
-    deployContract(signer, artifacts(name, file), ...args);
-  const accessManager = await deploy(ACCESS_MANAGER.name, ACCESS_MANAGER.file, deployer);
-  const configurator = await deploy("RiskConfigurator", "contracts/core/risk/RiskConfigurator.sol", am, dm, sm);
-
-  const constructorArguments: Readonly<Record<Kind, readonly unknown[]>> = {
-    tier: [weth, timings.seniorExitBlocks, timings.exitMarginBlocks],
-    risk: [am, dm, sm, await configurator.getAddress()],
-    stakes: [dm, sm, timings.overdueBlocks],
-    allocator: [am, sm],
-    mandate: [],
-    token: [],
-    agent: [am, dm, sm, pc, options.keyRegistrar ?? ZeroAddress],
-    module: [lido.steth, lido.queue, weth],
+/** What a deployment is told, with the defaults filled in. */
+export function inputsOf(options: Omit<ProtocolOptions, "signer" | "artifacts">, deployer: string): Inputs {
+  return {
+    deployer,
+    eigenlayer: options.eigenlayer,
+    ...(options.keyRegistrar === undefined ? {} : { keyRegistrar: options.keyRegistrar }),
+    lido: options.lido,
+    weth: options.weth,
+    roles: options.roles,
+    timings: options.timings ?? DEFAULT_TIMINGS,
+    roleDelays: options.roleDelays ?? DEFAULT_ROLE_DELAYS,
   };
-  const implementations: Partial<Record<Kind, string>> = {};
-  const beacons: Partial<Record<Kind, Contract>> = {};
-  const beaconAddresses: Partial<Record<Kind, string>> = {};
-  for (const kind of KINDS) {
-    const { name, file } = IMPLEMENTATIONS[kind];
-    const implementation = await (await deploy(name, file, ...constructorArguments[kind])).getAddress();
-    // The manager owns the beacons, so upgradeTo goes through AccessManager.execute and asks for the upgrader's role.
-    const beacon = await deploy(BEACON.name, BEACON.file, implementation, await accessManager.getAddress());
-    implementations[kind] = implementation;
-    beacons[kind] = beacon;
-    beaconAddresses[kind] = await beacon.getAddress();
-  }
-  const allBeacons = complete(beacons);
-  const allBeaconAddresses = complete(beaconAddresses);
+}
 
-  const factory = await deploy(
-    "TierFactory",
-    "contracts/core/TierFactory.sol",
-    await accessManager.getAddress(),
-    weth,
-    allBeaconAddresses,
-  );
-  const router = await deploy("Router", "contracts/periphery/Router.sol", await factory.getAddress(), weth);
-  const lens = await deploy("SolvencyLens", "contracts/periphery/SolvencyLens.sol");
-
-  await permit(accessManager, factory, FACTORY_PERMISSIONS);
-  for (const kind of KINDS) {
-    await permit(accessManager, allBeacons[kind], BEACON_PERMISSIONS);
-    // Five days from here (AccessManager's least setback) not even the admin can give the right to upgrade away faster
-    // than an upgrade itself would take.
-    await send(accessManager, "setTargetAdminDelay", allBeaconAddresses[kind], roleDelays.upgrader);
-  }
-  await send(accessManager, "setGrantDelay", ROLES.upgrader, roleDelays.upgrader);
-  await grantRoles(accessManager, deployer, roles, roleDelays);
-
+/** A protocol that is deployed already; `addressOf` knows the plan's ids. */
+export function attachProtocol(
+  inputs: Inputs,
+  addressOf: (id: string) => string,
+  signer: Signer,
+  artifacts: ArtifactSource = hardhatArtifacts,
+): Protocol {
+  const connect = (id: string, { name, file }: Source) =>
+    new Contract(addressOf(id), artifacts(name, file).abi, signer);
+  const byKind = <T>(make: (kind: Kind) => T) =>
+    Object.fromEntries(KINDS.map((kind) => [kind, make(kind)])) as Record<Kind, T>;
   return {
     addresses: {
-      accessManager: await accessManager.getAddress(),
-      factory: await factory.getAddress(),
-      router: await router.getAddress(),
-      lens: await lens.getAddress(),
-      configurator: await configurator.getAddress(),
-      weth: getAddress(weth),
-      steth: getAddress(lido.steth),
-      lidoQueue: getAddress(lido.queue),
-      implementations: complete(implementations),
-      beacons: allBeaconAddresses,
+      accessManager: addressOf("accessManager"),
+      factory: addressOf("factory"),
+      router: addressOf("router"),
+      lens: addressOf("lens"),
+      configurator: addressOf("configurator"),
+      weth: getAddress(inputs.weth),
+      steth: getAddress(inputs.lido.steth),
+      lidoQueue: getAddress(inputs.lido.queue),
+      implementations: byKind((kind) => addressOf(implementationId(kind))),
+      beacons: byKind((kind) => addressOf(beaconId(kind))),
     },
-    eigenlayer,
-    timings,
-    roles,
-    roleDelays,
-    accessManager,
-    factory,
-    router,
-    lens,
-    beacons: allBeacons,
+    eigenlayer: inputs.eigenlayer,
+    timings: inputs.timings,
+    roles: inputs.roles,
+    roleDelays: inputs.roleDelays,
+    accessManager: connect("accessManager", ACCESS_MANAGER),
+    factory: connect("factory", FACTORY),
+    router: connect("router", PERIPHERY.router),
+    lens: connect("lens", PERIPHERY.lens),
+    beacons: byKind((kind) => connect(beaconId(kind), BEACON)),
   };
 }
 
@@ -165,26 +153,6 @@ async function permit(accessManager: Contract, target: Contract, permissions: re
     const selectors = selectorsOf(target.interface, functions);
     await send(accessManager, "setTargetFunctionRole", await target.getAddress(), selectors, ROLES[role]);
   }
-}
-
-async function grantRoles(
-  accessManager: Contract,
-  deployer: string,
-  holders: RoleHolders,
-  delays: RoleDelays,
-): Promise<void> {
-  for (const role of ["curator", "guardian", "upgrader", "canceller"] as const)
-    await send(accessManager, "labelRole", ROLES[role], role);
-  await send(accessManager, "grantRole", ROLES.curator, holders.curator, delays.curator);
-  await send(accessManager, "grantRole", ROLES.guardian, holders.guardian, delays.guardian);
-  await send(accessManager, "grantRole", ROLES.upgrader, holders.upgrader, delays.upgrader);
-  await send(accessManager, "grantRole", ROLES.canceller, holders.curator, delays.curator);
-  await send(accessManager, "grantRole", ROLES.canceller, holders.guardian, delays.guardian);
-  // an announced upgrade can be called off by those who protect the tiers
-  await send(accessManager, "setRoleGuardian", ROLES.upgrader, ROLES.guardian);
-  if (getAddress(holders.admin) === getAddress(deployer)) return;
-  await send(accessManager, "grantRole", ROLES.admin, holders.admin, 0);
-  await send(accessManager, "renounceRole", ROLES.admin, deployer);
 }
 
 // ------------------------------------------------------------------------------------------------------- tiers
@@ -277,14 +245,13 @@ export async function openTier(
 /** AccessManager knows roles per target, so each new tier's functions get theirs here; until then only the admin may. */
 export async function configureTier(protocol: Protocol, admin: Signer, contracts: TierContracts): Promise<void> {
   const accessManager = protocol.accessManager.connect(admin) as Contract;
-  const targets: Partial<Record<Kind, Contract>> = {
-    tier: contracts.tier,
-    risk: contracts.risk,
-    mandate: contracts.mandate,
-  };
   for (const kind of KINDS) {
-    const target = targets[kind];
-    if (target) await permit(accessManager, target, TIER_PERMISSIONS[kind] ?? []);
+    const permissions = TIER_PERMISSIONS[kind];
+    if (!permissions) continue;
+    // one of each tier, under its kind's name; tokens and agents come and go, and may be nobody's to command
+    const target = new Map<string, unknown>(Object.entries(contracts)).get(kind);
+    if (!(target instanceof Contract)) throw new Error(`A tier has no ${kind}: correct TIER_PERMISSIONS.`);
+    await permit(accessManager, target, permissions);
   }
 }
 
@@ -324,7 +291,8 @@ function eventArgument(receipt: TransactionReceipt, contract: Contract, event: s
   throw new Error(`The transaction ${receipt.hash} emitted no ${event}.`);
 }
 
-function complete<T>(partial: Partial<Record<Kind, T>>): Record<Kind, T> {
-  for (const kind of KINDS) if (partial[kind] === undefined) throw new Error(`There is no ${kind}.`);
-  return partial as Record<Kind, T>;
+function known<T>(map: ReadonlyMap<string, T>, id: string): T {
+  const value = map.get(id);
+  if (value === undefined) throw new Error(`The plan uses ${id} before it is deployed: correct deploy/plan.ts.`);
+  return value;
 }
