@@ -120,6 +120,11 @@ function stages(): Stage[] {
       ...nodeTests("test/integration/**/*.test.ts"),
     },
     {
+      name: "gas",
+      about: "the gas of each operation against the committed figures (bench/gas.json)",
+      steps: [nodeStep("gas", QUIET, join("bench", "run.ts"), "--check")],
+    },
+    {
       name: "eigenlayer",
       about: "stand-in and scenario against EigenLayer's real bytecode (needs cargo)",
       skip: onPath("cargo")

@@ -1,0 +1,45 @@
+/** The command line of `npm run bench`. */
+import { parseArgs } from "node:util";
+
+export const HELP = `npm run bench [-- OPTIONS]
+
+Measures the gas of every operation, beside its peers, and writes docs/benchmarks.md.
+
+  --quick          the committed figures only (see --check), nothing is written
+  --explain NAME   with --quick: also where the gas of this figure goes (may be given again; "missed" takes all
+                   figures that miss their target), for example --explain "request, next, 8 agents"
+  --check          as --quick, and fails where a figure differs by more than 2 % from the committed one
+  --accept         as --quick, and commits the figures as they are now to bench/gas.json
+  --json FILE      writes every measured figure to FILE: name, value, unit, target, ok
+  --real           a second time on EigenLayer's real bytecode, as a further column (needs cargo once)
+`;
+
+export interface Options {
+  readonly mode: "full" | "quick" | "check" | "accept" | "help";
+  readonly explain: readonly string[];
+  readonly json?: string;
+  readonly real: boolean;
+}
+
+/** Throws with a sentence that says what to do. */
+export function readOptions(argv: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      quick: { type: "boolean", default: false },
+      check: { type: "boolean", default: false },
+      accept: { type: "boolean", default: false },
+      real: { type: "boolean", default: false },
+      help: { type: "boolean", default: false },
+      explain: { type: "string", multiple: true, default: [] },
+      json: { type: "string" },
+    },
+  });
+  const chosen = (["help", "accept", "check", "quick"] as const).filter((mode) => values[mode]);
+  if (values.accept && values.check) throw new Error("--accept changes what --check compares with: give one of them.");
+  const mode = chosen[0] ?? "full";
+  if (mode === "full" && values.explain.length > 0)
+    throw new Error("--explain goes with --quick; the whole run explains what misses its target on its page.");
+  if (mode !== "full" && values.real) throw new Error("--real goes with the whole run: leave the other option out.");
+  return { mode, explain: values.explain, real: values.real, ...(values.json ? { json: values.json } : {}) };
+}

@@ -1,0 +1,220 @@
+/**
+ * What each operation of Bulkhead costs. Every operation is measured from the same state: a tier at work, with a day's
+ * staking reward vesting, in which everybody's next step is a transaction of its own.
+ */
+import { type Contract, MaxUint256, parseEther } from "ethers";
+import { send } from "../deploy/eigenlayer.ts";
+import type { TierContracts } from "../deploy/protocol.ts";
+import {
+  allocateAll,
+  as,
+  big,
+  checkpoint,
+  deployAll,
+  depositEth,
+  ETH,
+  mine,
+  openStandardTier,
+  passDays,
+  setState,
+  slash,
+  type Tier,
+  user,
+} from "../test/integration/world.ts";
+import type { Meter } from "./meter.ts";
+import type { BenchWorld } from "./world.ts";
+
+export const SETS_PER_AGENT = 4;
+const HOUR_OF_BLOCKS = 300;
+/** A day of 3 % a year on Lido's whole pool of 300,000 ETH. */
+const DAYS_REWARD = parseEther("24.6");
+
+/** Of the tier with eight agents, as whole cold transactions. */
+const TARGETS: Readonly<Record<string, number>> = {
+  "senior deposit, first": 260_000,
+  "request, first": 150_000,
+  "request, next": 150_000,
+  "finalise 1 request": 110_000,
+  "finalise 1,000 requests": 110_000,
+  "claim after 1 finalisation": 75_000,
+  "claim after 10,000 finalisations": 75_000,
+  "sync without a slash": 150_000,
+};
+export const TARGET_AGENTS = 8;
+
+const target = (operation: string, agents: number) => {
+  const found = agents === TARGET_AGENTS ? TARGETS[operation] : undefined;
+  return found === undefined ? {} : { target: found };
+};
+
+/** People of the bench, by account. */
+const PEOPLE = { junior: 0, senior: 1, resident: 2, holder: 3, other: 4, keeper: 5, late: 6 } as const;
+
+export interface Bench {
+  readonly world: BenchWorld;
+  readonly meter: Meter;
+  readonly agents: number;
+  readonly t: Tier;
+  readonly people: Readonly<Record<keyof typeof PEOPLE, ReturnType<typeof user>>>;
+  /** Back to the tier at work. */
+  back(): Promise<void>;
+  measure(operation: string, contract: Contract, fn: string, ...args: unknown[]): Promise<number>;
+}
+
+/** Opens a tier with so many agents and brings it to work. */
+export async function openBench(world: BenchWorld, meter: Meter, agents: number): Promise<Bench> {
+  const t = await openStandardTier(world, { name: `Bench ${agents}`, agents, setsPerAgent: SETS_PER_AGENT });
+  const people = Object.fromEntries(
+    Object.entries(PEOPLE).map(([name, index]) => [name, user(world, index)]),
+  ) as Bench["people"];
+  labelTier(meter, t);
+  for (const [i, { contract }] of t.services.entries()) meter.label(`AVS ${i}`, await contract.getAddress());
+
+  await depositEth(world, people.junior, t.junior, 1_000n * ETH);
+  await depositEth(world, people.senior, t.senior, (await big(t.senior, "maxDeposit", people.senior.address)) / 2n);
+  await deployAll(world, t);
+  await allocateAll(world, t);
+  // idle money beside the buffer, so that exits are paid without waiting for EigenLayer
+  await depositEth(world, people.resident, t.senior, 60n * ETH);
+  const { weth, steth, signers } = world.local;
+  for (const who of [people.holder, people.other]) {
+    await send(as(weth, who), "deposit", { value: 100n * ETH });
+    for (const token of [t.senior, t.junior]) await send(as(weth, who), "approve", token, MaxUint256);
+  }
+  await depositEth(world, people.other, t.senior, 10n * ETH);
+  await send(as(steth, signers.outside), "report", DAYS_REWARD, { value: DAYS_REWARD });
+  await send(as(t.tier, people.keeper), "sync");
+  await mine(world, HOUR_OF_BLOCKS);
+
+  const back = await checkpoint(world);
+  const measure = (operation: string, contract: Contract, fn: string, ...args: unknown[]) =>
+    meter.measure({ operation, agents, ...target(operation, agents) }, contract, fn, ...args);
+  return { world, meter, agents, t, people, back, measure };
+}
+
+function labelTier(meter: Meter, t: TierContracts & Pick<Tier, "agents">): void {
+  const proxies = [t.tier, t.senior, t.junior, t.risk, t.stakes, t.allocator, t.mandate, t.module];
+  meter.label("proxies", ...proxies.map(({ target: address }) => String(address)), ...t.agents.map((a) => a.address));
+}
+
+/** Everything that holders do, but what needs thousands of transactions first. */
+export async function measureHolders({ world, t, people, back, measure }: Bench): Promise<void> {
+  const { holder, other, keeper } = people;
+  const [senior, junior] = [as(t.senior, holder), as(t.junior, holder)];
+  await measure("senior deposit, first", senior, "deposit", ETH, holder.address);
+  await mine(world, HOUR_OF_BLOCKS);
+  await measure("senior deposit, next", senior, "deposit", ETH, holder.address);
+  await mine(world, HOUR_OF_BLOCKS);
+  await measure("instant exit", senior, "instantRedeem", ETH / 10n, 0, holder.address, false);
+  await back();
+  await measure("junior deposit, first", junior, "deposit", ETH, holder.address);
+  await mine(world, HOUR_OF_BLOCKS);
+  await measure("junior deposit, next", junior, "deposit", ETH, holder.address);
+  await back();
+
+  // others wait too: the queue is not empty
+  await send(senior, "deposit", 10n * ETH, holder.address);
+  await send(as(t.senior, other), "requestRedeem", ETH, other.address, other.address);
+  await mine(world, HOUR_OF_BLOCKS);
+  await measure("request, first", senior, "requestRedeem", ETH, holder.address, holder.address);
+  await mine(world, HOUR_OF_BLOCKS);
+  await measure("request, next", senior, "requestRedeem", ETH, holder.address, holder.address);
+  await back();
+
+  // the queue has been used before, and nobody else waits
+  await send(as(t.senior, other), "requestRedeem", ETH, other.address, other.address);
+  await passDays(world, 1);
+  await send(as(t.senior, keeper), "finalise", MaxUint256);
+  await send(as(t.senior, other), "requestRedeem", ETH, other.address, other.address);
+  await passDays(world, 1);
+  await measure("finalise 1 request", as(t.senior, keeper), "finalise", MaxUint256);
+  await back();
+}
+
+/** Finalises requests of so many, beside one. */
+export async function measureManyRequests({ world, t, people, back, measure }: Bench): Promise<void> {
+  const { other, keeper, resident } = people;
+  await send(as(t.senior, other), "requestRedeem", ETH, other.address, other.address);
+  await passDays(world, 1);
+  await send(as(t.senior, keeper), "finalise", MaxUint256);
+  const token = as(t.senior, resident);
+  await world.together(async () => {
+    for (let n = 0; n < 1_000; n++)
+      await token
+        .getFunction("requestRedeem")
+        .send(ETH / 50n, resident.address, resident.address, { gasLimit: 300_000n });
+  });
+  await passDays(world, 1);
+  await measure("finalise 1,000 requests", as(t.senior, keeper), "finalise", MaxUint256);
+  await back();
+}
+
+/**
+ * Claims of requests at the beginning, in the middle and at the end of the queue, after so many finalisations; the
+ * dearest of them is the figure.
+ */
+export async function measureClaims({ world, t, people, back, meter, agents }: Bench, times: number): Promise<void> {
+  const { holder, other, late, keeper, resident } = people;
+  for (const who of [holder, late]) await depositEth(world, who, t.senior, 3n * ETH);
+  // uneven amounts, so that no request ends where a finalisation does
+  const amount = ETH + 123_456_789n;
+  const claimants = [holder, other, late];
+  for (const [i, who] of claimants.entries()) {
+    if (i > 0) await send(as(t.senior, resident), "requestRedeem", 20n * ETH, resident.address, resident.address);
+    await send(as(t.senior, who), "requestRedeem", amount, who.address, who.address);
+  }
+  await passDays(world, 1);
+  const token = as(t.senior, keeper);
+  if (times > 1) {
+    const part = (await big(t.senior, "queuedShares")) / BigInt(times);
+    await world.together(async () => {
+      for (let n = 1; n < times; n++) await token.getFunction("finalise").send(part, { gasLimit: 600_000n });
+    });
+  }
+  await send(token, "finalise", MaxUint256);
+  const finalised = await t.senior.queryFilter("Finalised", (await world.provider.getBlockNumber()) - times - 1);
+  if (finalised.length !== times) throw new Error(`There were ${finalised.length} finalisations instead of ${times}.`);
+  await mine(world, HOUR_OF_BLOCKS);
+
+  const operation =
+    times === 1 ? "claim after 1 finalisation" : `claim after ${times.toLocaleString("en")} finalisations`;
+  const weth = world.local.weth;
+  await send(as(weth, late), "deposit", { value: ETH }); // like the others, he holds WETH already
+  const first = meter.figures.length;
+  for (const who of claimants) {
+    const claim = { operation, agents, ...target(operation, agents) };
+    await meter.measure(claim, as(t.senior, who), "redeem", amount, who.address, who.address);
+  }
+  const dearest = meter.figures.splice(first).reduce((a, b) => (b.value > a.value ? b : a));
+  meter.figures.push(dearest);
+  await back();
+}
+
+/** What keepers do. */
+export async function measureKeepers({ world, t, people, back, measure }: Bench): Promise<void> {
+  const { keeper, senior } = people;
+  const { signers, steth } = world.local;
+  await measure("sync without a slash", as(t.tier, keeper), "sync");
+  await back();
+  await send(as(steth, signers.outside), "report", DAYS_REWARD, { value: DAYS_REWARD });
+  await measure("sync with a reward", as(t.tier, keeper), "sync");
+  await back();
+  await slash(world, t, 0, ETH / 2n);
+  await measure("sync with a slash", as(t.tier, keeper), "sync");
+  await back();
+
+  const limit = await big(t.stakes, "deployLimit", 0);
+  await measure("deploy", as(t.stakes, keeper), "deploy", 0, limit);
+  await back();
+  const shares = await big(t.senior, "balanceOf", senior.address);
+  await send(as(t.senior, senior), "requestRedeem", shares / 2n, senior.address, senior.address);
+  await mine(world, HOUR_OF_BLOCKS);
+  await measure("unbond", as(t.stakes, keeper), "unbond");
+  await back();
+
+  const { group } = await setState(t, 0);
+  await send(as(t.risk, signers.guardian), "quarantine", group);
+  await mine(world, HOUR_OF_BLOCKS);
+  await measure("unwind, to zero", as(t.allocator, keeper), "unwind", 0, 0);
+  await back();
+}

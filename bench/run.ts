@@ -1,0 +1,108 @@
+/** `npm run bench`: measures, compares, writes the page. `--help` says how. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { CLASSES } from "./breakdown.ts";
+import { compare, type Figure, figureName, reached, type Snapshot, snapshot, toReport, toSnapshot } from "./figures.ts";
+import { type Measured, Meter } from "./meter.ts";
+import { HELP, type Options, readOptions } from "./options.ts";
+import { measureClaims, measureHolders, measureKeepers, measureManyRequests, openBench } from "./protocol.ts";
+import { startBench } from "./world.ts";
+
+const COMMITTED = fileURLToPath(new URL("gas.json", import.meta.url));
+const ACCEPT = "npm run bench -- --accept";
+
+function committed(): Snapshot {
+  try {
+    return snapshot.parse(JSON.parse(readFileSync(COMMITTED, "utf8")));
+  } catch (error) {
+    throw new Error(`bench/gas.json cannot be read (${String(error)}): make it again with "${ACCEPT}".`);
+  }
+}
+
+/** One agent and eight: what lies between is linear, and the difference shows what one more agent costs. */
+async function quick(options: Options): Promise<Measured[]> {
+  const explained = (figure: Figure) =>
+    options.explain.includes(figureName(figure)) || (options.explain.includes("missed") && reached(figure) === false);
+  const world = await startBench("local");
+  try {
+    const meter = new Meter(world, explained);
+    for (const agents of [1, 8]) {
+      const bench = await openBench(world, meter, agents);
+      await measureHolders(bench);
+      await measureClaims(bench, 1);
+      await measureKeepers(bench);
+    }
+    return meter.figures;
+  } finally {
+    await world.close();
+  }
+}
+
+async function full(_: Options): Promise<Measured[]> {
+  const world = await startBench("local");
+  try {
+    const meter = new Meter(world, (figure) => reached(figure) === false);
+    for (const agents of [1, 4, 8]) {
+      console.log(`${agents} agents ...`);
+      const bench = await openBench(world, meter, agents);
+      await measureHolders(bench);
+      await measureManyRequests(bench);
+      await measureClaims(bench, 1);
+      await measureKeepers(bench);
+      if (agents === 8) await measureClaims(bench, 10_000);
+    }
+    return meter.figures;
+  } finally {
+    await world.close();
+  }
+}
+
+function print(figures: readonly Measured[], before: Snapshot): void {
+  for (const figure of figures) {
+    const name = figureName(figure);
+    const was = figure.unit === "gas" ? before[name] : undefined;
+    const change =
+      was === undefined ? "" : `${figure.value >= was ? "+" : ""}${(((figure.value - was) / was) * 100).toFixed(1)} %`;
+    const verdict =
+      figure.target === undefined ? "" : `${reached(figure) ? "ok, at most" : "MISSED, at most"} ${figure.target}`;
+    console.log(`${name.padEnd(44)} ${String(figure.value).padStart(9)} ${change.padStart(8)}  ${verdict}`);
+  }
+  for (const { breakdown, ...figure } of figures) {
+    if (!breakdown) continue;
+    console.log(`\n${figureName(figure)}: ${breakdown.base} base and calldata, ${breakdown.refund} refunded`);
+    const rows = breakdown.lines.map(({ contract, gas, total }) => [contract, { ...gas, total }] as const);
+    const all = Object.fromEntries(
+      [...CLASSES, "total" as const].map((name) => [name, rows.reduce((sum, [, row]) => sum + row[name], 0)]),
+    );
+    console.table(Object.fromEntries([...rows, ["all", all]]));
+  }
+}
+
+function check(before: Snapshot, now: Snapshot): boolean {
+  const changes = compare(before, now);
+  for (const { name, was, is } of changes) console.error(`${name}: ${was ?? "new"} → ${is ?? "gone"}`);
+  if (changes.length > 0)
+    console.error(`Gas changed by more than 2 %. If that is meant, run "${ACCEPT}" and commit bench/gas.json.`);
+  return changes.length === 0;
+}
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2));
+  if (options.mode === "help") {
+    console.log(HELP);
+    return 0;
+  }
+  const before = options.mode === "accept" ? {} : committed();
+  const figures = options.mode === "full" ? await full(options) : await quick(options);
+  print(figures, before);
+  if (options.json) writeFileSync(options.json, `${JSON.stringify(toReport(figures), null, 2)}\n`);
+  if (options.mode === "accept") writeFileSync(COMMITTED, `${JSON.stringify(toSnapshot(figures), null, 2)}\n`);
+  return options.mode === "check" && !check(before, toSnapshot(figures)) ? 1 : 0;
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}
