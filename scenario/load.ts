@@ -9,18 +9,31 @@ export class ScenarioFileError extends Error {
 }
 
 export function loadScenario(file: string): Scenario {
-  let text: string;
+  return readScenario(readText(file, "examples are in scenarios/"), file);
+}
+
+/** The text of a file; `examples` says where a reader finds some, if there is no such file. */
+export function readText(file: string, examples: string): string {
   try {
-    text = readFileSync(file, "utf8");
+    return readFileSync(file, "utf8");
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     const reason = code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "it is a folder" : String(error);
-    throw new ScenarioFileError(`${file}: ${reason}. Name a YAML file; examples are in scenarios/.`);
+    throw new ScenarioFileError(`${file}: ${reason}. Name a YAML file; ${examples}.`);
   }
-  return readScenario(text, file);
 }
 
 export function readScenario(text: string, file: string): Scenario {
+  return readDocument(text, file, scenarioSchema, crossCheck);
+}
+
+/** YAML that fits a schema and what `check` says beyond it; every complaint has its line. */
+export function readDocument<Schema extends z.ZodType>(
+  text: string,
+  file: string,
+  schema: Schema,
+  check: (value: z.output<Schema>) => Problem[],
+): z.output<Schema> {
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const place = (offset: number) => {
@@ -32,8 +45,8 @@ export function readScenario(text: string, file: string): Scenario {
     complaints.push({ ...place(error.pos[0]), message: `This is not YAML: ${error.message}` });
   }
   if (complaints.length === 0) {
-    const parsed = scenarioSchema.safeParse(document.toJS());
-    const problems = parsed.success ? crossCheck(parsed.data) : parsed.error.issues.flatMap(problemsOf);
+    const parsed = schema.safeParse(document.toJS());
+    const problems = parsed.success ? check(parsed.data) : parsed.error.issues.flatMap(problemsOf);
     if (parsed.success && problems.length === 0) return parsed.data;
     for (const problem of problems) {
       complaints.push({ ...place(offsetOf(document, problem)), message: `${label(problem)}${problem.message}` });

@@ -40,7 +40,7 @@ export function nearest(word: string, words: readonly string[]): string | undefi
   return best && best.far <= Math.max(2, Math.floor(word.length / 3)) ? best.candidate : undefined;
 }
 
-const oneOf = (words: readonly string[]): string => words.map((word) => `"${word}"`).join(", ");
+export const oneOf = (words: readonly string[]): string => words.map((word) => `"${word}"`).join(", ");
 
 export function unknownWord(what: string, word: string, words: readonly string[]): string {
   const meant = nearest(word, words);
@@ -51,7 +51,7 @@ export function unknownWord(what: string, word: string, words: readonly string[]
 // ---- building blocks
 
 /** A value with a unit, read by `parse`. */
-const measured = <T>(parse: (value: unknown) => T, example: string) =>
+export const measured = <T>(parse: (value: unknown) => T, example: string) =>
   z.unknown().transform((value, context): T => {
     try {
       if (value !== undefined) return parse(value);
@@ -63,11 +63,11 @@ const measured = <T>(parse: (value: unknown) => T, example: string) =>
     return z.NEVER;
   });
 
-const eth = measured(parseEth, "100 ETH");
-const duration = measured(parseDuration, "14 days");
-const rate = measured(parseRate, "2.8 %");
-const bps = measured(parseBps, "10 %");
-const part = measured(parsePart, "50 %");
+export const eth = measured(parseEth, "100 ETH");
+export const duration = measured(parseDuration, "14 days");
+export const rate = measured(parseRate, "2.8 %");
+export const bps = measured(parseBps, "10 %");
+export const part = measured(parsePart, "50 %");
 
 const kindOf = (value: unknown): string => {
   if (value === null) return "empty";
@@ -75,10 +75,10 @@ const kindOf = (value: unknown): string => {
   return typeof value === "object" ? "a map" : `the ${typeof value} ${JSON.stringify(value)}`;
 };
 
-const expected = (what: string) => (issue: { readonly input?: unknown }) =>
+export const expected = (what: string) => (issue: { readonly input?: unknown }) =>
   issue.input === undefined ? `It is missing. Add ${what}.` : `It is ${kindOf(issue.input)}. Write ${what}.`;
 
-const text = z.string({ error: expected("a text") }).min(1, "It is empty. Write a text.");
+export const text = z.string({ error: expected("a text") }).min(1, "It is empty. Write a text.");
 const name = z.string({ error: expected("a name") }).min(1, "It is empty. Write a name.");
 const flag = z.boolean({ error: expected("true or false") });
 
@@ -91,7 +91,7 @@ const word = <const Words extends readonly [string, ...string[]]>(words: Words) 
   });
 
 /** A map that knows its keys, and says so. */
-function map<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
+export function map<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   const known = Object.keys(shape);
   return z.strictObject(shape, {
     error: (issue) => {
@@ -102,7 +102,7 @@ function map<Shape extends z.core.$ZodLooseShape>(shape: Shape) {
   });
 }
 
-const named = <T extends z.ZodType>(what: string, value: T) =>
+export const named = <T extends z.ZodType>(what: string, value: T) =>
   z.record(name, value, { error: expected(`a map from ${what} to what they are`) });
 
 const tranche = word(["senior", "junior"]);
@@ -111,7 +111,7 @@ const share = word(["none", "part", "all"]);
 
 // ---- what there is
 
-const staking = map({
+export const staking = map({
   /** Yearly yield of the staking token, reported daily. */
   yield: rate.refine((wad) => wad >= 0n && wad <= 10n ** 18n, "The yield of a year lies between 0 % and 100 %."),
   /** How long its exit queue takes. */
@@ -123,7 +123,7 @@ const operator = map({
   about: text.optional(),
 });
 
-const avs = map({
+export const avs = map({
   category: word(CATEGORIES),
   about: text.optional(),
   /** `hello world`: the AVS whose faults are proven on-chain. Otherwise one that does what its owner says. */
@@ -138,7 +138,7 @@ const agent = map({
   sets: named("AVSs", part),
 });
 
-const tier = map({
+export const tier = map({
   symbol: z
     .string({ error: expected('a symbol such as "CARE"') })
     .regex(/^[A-Z][A-Z0-9]{1,7}$/, 'Write 2 to 8 capital letters or digits, such as "CARE".'),
@@ -302,6 +302,43 @@ export type PaidExpectation = z.output<typeof paidExpectation>;
 
 // ---- what fits together
 
+/** What is wrong with one tier: names that do not exist, sums and counts that the contracts refuse. */
+export function checkTier(
+  tierName: string,
+  terms: TierTerms,
+  avss: readonly string[],
+  operators?: readonly string[],
+): Problem[] {
+  const problems: Problem[] = [];
+  const say = (path: readonly (string | number)[], message: string, key?: string) =>
+    problems.push(key === undefined ? { path, message } : { path, message, key });
+  const path = ["tiers", tierName, "agents"];
+  const agents = Object.entries(terms.agents);
+  if (agents.length === 0) say(path, "A tier needs at least one agent.");
+  if (agents.length > 8) say(path, "A tier has at most 8 agents.");
+  const weights = agents.reduce((sum, [, value]) => sum + value.weight, 0);
+  if (weights > 10_000) say(path, `The weights add up to ${weights / 100} %. Together they may be 100 % at most.`);
+  const used = new Set<string>();
+  for (const [operatorName, value] of agents) {
+    const at = [...path, operatorName];
+    if (operators !== undefined && !operators.includes(operatorName)) {
+      say(path, unknownWord("operator", operatorName, operators), operatorName);
+    }
+    const sets = Object.entries(value.sets);
+    if (sets.length > 8) say([...at, "sets"], "An agent works for at most 8 AVSs.");
+    const sum = sets.reduce((total, [, wad]) => total + wad, 0n);
+    if (sum > 10n ** 18n) {
+      say([...at, "sets"], `Its parts add up to ${Number(sum / 10n ** 14n) / 100} %. An agent has 100 % to give.`);
+    }
+    for (const [avsName] of sets) {
+      used.add(avsName);
+      if (!avss.includes(avsName)) say([...at, "sets"], unknownWord("AVS", avsName, avss), avsName);
+    }
+  }
+  if (used.size > 32) say(path, "A tier works for at most 32 AVSs.");
+  return problems;
+}
+
 /** What the schema alone cannot see: names that do not exist, sums that are too large. */
 export function crossCheck(scenario: Scenario): Problem[] {
   const problems: Problem[] = [];
@@ -324,32 +361,7 @@ export function crossCheck(scenario: Scenario): Problem[] {
   }
 
   for (const [tierName, terms] of Object.entries(scenario.tiers)) {
-    const path = ["tiers", tierName, "agents"];
-    const agents = Object.entries(terms.agents);
-    if (agents.length === 0) say(path, "A tier needs at least one agent.");
-    if (agents.length > 8) say(path, "A tier has at most 8 agents.");
-    const weights = agents.reduce((sum, [, value]) => sum + value.weight, 0);
-    if (weights > 10_000) say(path, `The weights add up to ${weights / 100} %. Together they may be 100 % at most.`);
-    const used = new Set<string>();
-    for (const [operatorName, value] of agents) {
-      const at = [...path, operatorName];
-      if (!(operatorName in scenario.operators)) {
-        say(path, unknownWord("operator", operatorName, Object.keys(scenario.operators)), operatorName);
-      }
-      const sets = Object.entries(value.sets);
-      if (sets.length > 8) say([...at, "sets"], "An agent works for at most 8 AVSs.");
-      const sum = sets.reduce((total, [, wad]) => total + wad, 0n);
-      if (sum > 10n ** 18n) {
-        say([...at, "sets"], `Its parts add up to ${Number(sum / 10n ** 14n) / 100} %. An agent has 100 % to give.`);
-      }
-      for (const [avsName] of sets) {
-        used.add(avsName);
-        if (!(avsName in scenario.avss)) {
-          say([...at, "sets"], unknownWord("AVS", avsName, Object.keys(scenario.avss)), avsName);
-        }
-      }
-    }
-    if (used.size > 32) say(path, "A tier works for at most 32 AVSs.");
+    problems.push(...checkTier(tierName, terms, Object.keys(scenario.avss), Object.keys(scenario.operators)));
   }
 
   // what a story says can only be judged by definitions that are right
