@@ -109,12 +109,13 @@ export const DELEGATES = {
     file: "contracts/core/risk/RiskConfigurator.sol",
     args: ({ eigenlayer: e }) => [e.allocationManager, e.delegationManager, e.strategyManager],
   },
+  reserve: { name: "TierReserve", file: "contracts/core/tier/TierReserve.sol", args: ({ weth }) => [weth] },
 } as const satisfies Readonly<Record<string, Definition>>;
 export type Delegate = keyof typeof DELEGATES;
 
 /** Constructor arguments of each kind's implementation. */
 const KIND_ARGUMENTS: Readonly<Record<Kind, (inputs: Inputs) => readonly Argument[]>> = {
-  tier: ({ weth, timings }) => [weth, timings.seniorExitBlocks, timings.exitMarginBlocks],
+  tier: ({ weth, timings }) => [weth, timings.seniorExitBlocks, timings.exitMarginBlocks, at("reserve")],
   risk: ({ eigenlayer: e }) => [e.allocationManager, e.delegationManager, e.strategyManager, at("configurator")],
   stakes: ({ eigenlayer: e, timings }) => [e.delegationManager, e.strategyManager, timings.overdueBlocks],
   allocator: ({ eigenlayer: e }) => [e.allocationManager, e.strategyManager],

@@ -54,6 +54,7 @@ export interface ProtocolAddresses {
   readonly router: string;
   readonly lens: string;
   readonly configurator: string;
+  readonly reserve: string;
   readonly weth: string;
   readonly steth: string;
   readonly lidoQueue: string;
@@ -130,6 +131,7 @@ export function attachProtocol(
       router: addressOf("router"),
       lens: addressOf("lens"),
       configurator: addressOf("configurator"),
+      reserve: addressOf("reserve"),
       weth: getAddress(inputs.weth),
       steth: getAddress(inputs.lido.steth),
       lidoQueue: getAddress(inputs.lido.queue),

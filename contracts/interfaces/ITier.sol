@@ -92,6 +92,8 @@ interface ITier {
     event InstantlyRedeemed(address indexed token, uint256 shares, uint256 assets, uint256 fee);
     /// @notice Assets left the tier for `receiver`.
     event Paid(address indexed token, address indexed receiver, uint256 assets, bool asEth);
+    /// @notice Somebody gave `assets` wei to all who hold: they entered G and vest like any gain.
+    event GainsAdded(address indexed from, uint256 assets);
     /// @notice The reserve grew by a gift.
     event ReserveToppedUp(address indexed from, uint256 assets);
     /// @notice The curator took from the reserve what lies above the seed.
@@ -180,6 +182,11 @@ interface ITier {
 
     /// @notice Gives `assets` WETH (approved) to the reserve. Anybody.
     function topUpReserve(uint256 assets) external;
+
+    /// @notice Gives `assets` WETH (approved) to all who hold shares and to the reserve: they enter G and vest over three
+    /// days like any gain (SPEC 2.4), so no rate jumps. Anybody, at any time, paused or in a Deficit too. Reverts ZeroAmount
+    /// for 0, and Locked.
+    function addGains(uint256 assets) external;
 
     /// @notice Pays compensation for an open Deficit: to the senior up to what it lost, then to the junior series that
     /// lost with it, then to the reserve; directly, not through G. Anybody. Reverts NoDeficit.

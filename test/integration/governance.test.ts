@@ -292,7 +292,14 @@ describe("governance", () => {
     }> {
       const { protocol, signers } = world.local;
       const artifact = hardhatArtifacts(IMPLEMENTATIONS.tier.name, IMPLEMENTATIONS.tier.file);
-      const next = await deployContract(signers.upgrader, artifact, protocol.addresses.weth, 3_600, 7_200);
+      const next = await deployContract(
+        signers.upgrader,
+        artifact,
+        protocol.addresses.weth,
+        3_600,
+        7_200,
+        protocol.addresses.reserve,
+      );
       const implementation = await next.getAddress();
       const data = protocol.beacons.tier.interface.encodeFunctionData("upgradeTo", [implementation]);
       const target = protocol.addresses.beacons.tier;
@@ -390,7 +397,11 @@ describe("governance", () => {
     });
 
     it("every upgradeable contract keeps its state where ERC-7201 puts its namespace", () => {
-      const files = [...KINDS.map((kind) => IMPLEMENTATIONS[kind].file), "contracts/core/risk/RiskStore.sol"];
+      const files = [
+        ...KINDS.map((kind) => IMPLEMENTATIONS[kind].file),
+        "contracts/core/risk/RiskStore.sol",
+        "contracts/core/tier/TierBooks.sol",
+      ];
       let found = 0;
       for (const file of files) {
         const source = readFileSync(new URL(`../../${file}`, import.meta.url), "utf8");

@@ -11,6 +11,7 @@ import {
 import {IRiskManager, Observation, Params, Terms} from "../../interfaces/IRiskManager.sol";
 import {ITier} from "../../interfaces/ITier.sol";
 import {Attribution} from "../../libraries/Attribution.sol";
+import {Delegate} from "../../libraries/Delegate.sol";
 import {Exposure} from "../../libraries/Exposure.sol";
 import {RiskStore} from "./RiskStore.sol";
 
@@ -54,18 +55,9 @@ contract RiskManager is IRiskManager, RiskStore {
 
     // ------------------------------------------------------------------------- delegated to the configurator
 
-    /// @dev Hands the call on and ends it with whatever comes back.
     /// @custom:oz-upgrades-unsafe-allow delegatecall
     function _delegate() private {
-        address configurator = CONFIGURATOR;
-        assembly ("memory-safe") {
-            let data := mload(0x40)
-            calldatacopy(data, 0, calldatasize())
-            let ok := delegatecall(gas(), configurator, data, calldatasize(), 0, 0)
-            returndatacopy(data, 0, returndatasize())
-            if iszero(ok) { revert(data, returndatasize()) }
-            return(data, returndatasize())
-        }
+        Delegate.forward(CONFIGURATOR);
     }
 
     /// @notice Ties the manager to its tier. Called once, by the factory.

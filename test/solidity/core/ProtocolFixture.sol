@@ -13,6 +13,7 @@ import {TierFactory} from "../../../contracts/core/TierFactory.sol";
 import {TrancheToken} from "../../../contracts/core/TrancheToken.sol";
 import {RiskConfigurator} from "../../../contracts/core/risk/RiskConfigurator.sol";
 import {RiskManager} from "../../../contracts/core/risk/RiskManager.sol";
+import {TierReserve} from "../../../contracts/core/tier/TierReserve.sol";
 import {IAllocationManager, IStrategy, OperatorSet} from "../../../contracts/interfaces/external/IEigenLayer.sol";
 import {ILido, ILidoWithdrawalQueue, IWETH} from "../../../contracts/interfaces/external/ILido.sol";
 import {AgentTerms, Params, SetTerms, Target, Terms} from "../../../contracts/interfaces/IRiskManager.sol";
@@ -77,8 +78,9 @@ abstract contract ProtocolFixture is Test {
         access = new AccessManager(address(this));
         RiskConfigurator configurator =
             new RiskConfigurator(allocations, eigen.delegationManager(), eigen.strategyManager());
+        address reserve = address(new TierReserve(IWETH(address(weth))));
         ITierFactory.Beacons memory b = ITierFactory.Beacons({
-            tier: _beacon(address(new Tier(IWETH(address(weth)), SENIOR_BLOCKS, MARGIN_BLOCKS))),
+            tier: _beacon(address(new Tier(IWETH(address(weth)), SENIOR_BLOCKS, MARGIN_BLOCKS, reserve))),
             risk: _beacon(
                 address(
                     new RiskManager(

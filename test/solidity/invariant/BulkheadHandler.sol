@@ -602,6 +602,17 @@ contract BulkheadHandler is GhostModel {
         _finish(l, s);
     }
 
+    function addGains(uint256 assets) external apart {
+        assets = bound(assets, 0, 2 ether);
+        (Ledger memory l, Sight memory s) = _begin();
+        weth.approve(address(d.tier), assets);
+        (bool went, bytes memory why) = _as(address(this), address(d.tier), abi.encodeCall(d.tier.addGains, (assets)));
+        if (!_judge("addGains", went, assets != 0, why)) return;
+        l.idle += assets;
+        _gain(l, assets);
+        _finish(l, s);
+    }
+
     function skimReserve(uint256 assets) external apart {
         (Ledger memory l, Sight memory s) = _begin();
         assets = bound(assets, 0, l.reserve);

@@ -14,7 +14,7 @@ import {BulkheadHandler} from "./BulkheadHandler.sol";
 /// snapshot.
 contract BulkheadWorld is BulkheadHandler {
     /// @dev Types of the arguments of `calls()`: u uint256, b bool, 8 uint8, m uint64.
-    string[39] private _kinds = [
+    string[40] private _kinds = [
         "ub8ub",
         "ubu",
         "uuuu",
@@ -53,7 +53,8 @@ contract BulkheadWorld is BulkheadHandler {
         "uu",
         "8uu",
         "8bu",
-        "8b"
+        "8b",
+        "u"
     ];
 
     /// @notice One of `calls()` with arguments, all from one random word; reverts with what it reverts with.
@@ -84,7 +85,7 @@ contract BulkheadWorld is BulkheadHandler {
     }
 
     function calls() external pure returns (bytes4[] memory list) {
-        list = new bytes4[](39);
+        list = new bytes4[](40);
         list[0] = this.deposit.selector;
         list[1] = this.mint.selector;
         list[2] = this.transfer.selector;
@@ -124,6 +125,7 @@ contract BulkheadWorld is BulkheadHandler {
         list[36] = this.tighten.selector;
         list[37] = this.catastrophe.selector;
         list[38] = this.keeper.selector;
+        list[39] = this.addGains.selector;
     }
 
     function questions() external pure returns (bytes4[] memory list) {
