@@ -229,9 +229,11 @@ export async function refused(world: World, error: string, simulation: Promise<u
   }
 }
 
-function errorName(world: World, caught: unknown): string {
+/** The custom error behind a failed call or transaction. */
+export function errorName(world: World, caught: unknown): string {
   if (!isCallException(caught)) throw caught;
   const data = caught.data ?? z.object({ data: z.string() }).safeParse(caught.info?.error).data?.data;
+  if (data === "0x") return "no data";
   if (typeof data !== "string") return caught.shortMessage;
   return world.errors.parseError(data)?.name ?? data;
 }
