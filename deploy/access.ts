@@ -41,6 +41,7 @@ export const ACCESS: Readonly<Record<string, Readonly<Record<string, Access>>>> 
     setAuthority: authority,
     sync: anybody("books what EigenLayer and Lido say; no rate moves that would not move by itself"),
     topUpReserve: anybody("gives his own WETH to the reserve"),
+    addGains: anybody("gives his own WETH to everybody who is in, vesting over three days"),
     recover: anybody("pays his own WETH to those who lost in the open Deficit"),
     begin: only("StakeManager, Allocator, Mandate, RiskManager of the tier", "takes the lock and syncs"),
     end: only("the holder of the lock", "syncs, checks the gate, releases the lock", "NotLockHolder"),
@@ -221,7 +222,10 @@ export const ACCESS: Readonly<Record<string, Readonly<Record<string, Access>>>> 
  * Contracts that another one reaches by delegatecall. They are never initialised, so each call to themselves fails; their
  * functions are those of the contract that they serve.
  */
-export const DELEGATES: Readonly<Record<string, string>> = { RiskConfigurator: "RiskManager" };
+export const DELEGATES: Readonly<Record<string, string>> = {
+  RiskConfigurator: "RiskManager",
+  TierReserve: "Tier",
+};
 
 /** The entry of a function; a sentence that says what to do where there is none. */
 export function accessOf(contract: string, fn: string): Access {
