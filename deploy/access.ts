@@ -174,6 +174,10 @@ export const ACCESS: Readonly<Record<string, Readonly<Record<string, Access>>>> 
     instantRedeem: anybody("redeems his own shares at once"),
     requestRedeem: anybody("queues his own shares, with a permit for the router"),
   },
+  RoleAcceptance: {
+    accept: anybody("says that he would take a role; only a grant gives it"),
+    decline: anybody("takes his own word back"),
+  },
   UpgradeableBeacon: {
     upgradeTo: role(
       "upgrader",

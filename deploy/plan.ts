@@ -139,6 +139,7 @@ export const PERIPHERY = {
     args: ({ weth }) => [at("factory"), weth],
   },
   lens: { name: "SolvencyLens", file: "contracts/periphery/SolvencyLens.sol", args: () => [] },
+  acceptance: { name: "RoleAcceptance", file: "contracts/periphery/RoleAcceptance.sol", args: () => [] },
 } as const satisfies Readonly<Record<string, Definition>>;
 export type Peripheral = keyof typeof PERIPHERY;
 

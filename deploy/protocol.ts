@@ -53,6 +53,7 @@ export interface ProtocolAddresses {
   readonly factory: string;
   readonly router: string;
   readonly lens: string;
+  readonly acceptance: string;
   readonly configurator: string;
   readonly reserve: string;
   readonly weth: string;
@@ -130,6 +131,7 @@ export function attachProtocol(
       factory: addressOf("factory"),
       router: addressOf("router"),
       lens: addressOf("lens"),
+      acceptance: addressOf("acceptance"),
       configurator: addressOf("configurator"),
       reserve: addressOf("reserve"),
       weth: getAddress(inputs.weth),
