@@ -2,6 +2,7 @@
 import type { Contract, TransactionReceipt } from "ethers";
 import type { LocalDeployment } from "../deploy/local.ts";
 import { sendFor } from "../deploy/protocol.ts";
+import { rpc } from "../scripts/chain.ts";
 import { type Breakdown, breakdown, type Labels, traceSchema } from "./breakdown.ts";
 import { type Figure, figureName } from "./figures.ts";
 import type { BenchWorld } from "./world.ts";
@@ -46,15 +47,11 @@ export class Meter {
     return whole.value;
   }
 
-  /** A figure that follows from others. */
-  derive(figure: Omit<Figure, "unit">): void {
-    this.figures.push({ ...figure, unit: "ratio" });
-  }
-
   async #trace(receipt: TransactionReceipt, labels: Labels): Promise<Breakdown> {
-    const { provider } = this.#world;
+    const { chain, provider } = this.#world;
     const transaction = await provider.getTransaction(receipt.hash);
-    const answer = await provider.send("debug_traceTransaction", [
+    // not through ethers: it would take a minute to decode a trace
+    const answer = await rpc(chain.url, "debug_traceTransaction", [
       receipt.hash,
       { disableMemory: true, disableStorage: true },
     ]);

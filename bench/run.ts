@@ -3,12 +3,13 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { CLASSES } from "./breakdown.ts";
 import { compare, type Figure, figureName, reached, type Snapshot, snapshot, toReport, toSnapshot } from "./figures.ts";
-import { type Measured, Meter } from "./meter.ts";
-import { HELP, type Options, readOptions } from "./options.ts";
-import { measureClaims, measureHolders, measureKeepers, measureManyRequests, openBench } from "./protocol.ts";
-import { startBench } from "./world.ts";
+import type { Measured } from "./meter.ts";
+import { HELP, readOptions } from "./options.ts";
+import { pageOf } from "./page.ts";
+import { full, quick } from "./suite.ts";
 
 const COMMITTED = fileURLToPath(new URL("gas.json", import.meta.url));
+const PAGE = fileURLToPath(new URL("../docs/benchmarks.md", import.meta.url));
 const ACCEPT = "npm run bench -- --accept";
 
 function committed(): Snapshot {
@@ -16,44 +17,6 @@ function committed(): Snapshot {
     return snapshot.parse(JSON.parse(readFileSync(COMMITTED, "utf8")));
   } catch (error) {
     throw new Error(`bench/gas.json cannot be read (${String(error)}): make it again with "${ACCEPT}".`);
-  }
-}
-
-/** One agent and eight: what lies between is linear, and the difference shows what one more agent costs. */
-async function quick(options: Options): Promise<Measured[]> {
-  const explained = (figure: Figure) =>
-    options.explain.includes(figureName(figure)) || (options.explain.includes("missed") && reached(figure) === false);
-  const world = await startBench("local");
-  try {
-    const meter = new Meter(world, explained);
-    for (const agents of [1, 8]) {
-      const bench = await openBench(world, meter, agents);
-      await measureHolders(bench);
-      await measureClaims(bench, 1);
-      await measureKeepers(bench);
-    }
-    return meter.figures;
-  } finally {
-    await world.close();
-  }
-}
-
-async function full(_: Options): Promise<Measured[]> {
-  const world = await startBench("local");
-  try {
-    const meter = new Meter(world, (figure) => reached(figure) === false);
-    for (const agents of [1, 4, 8]) {
-      console.log(`${agents} agents ...`);
-      const bench = await openBench(world, meter, agents);
-      await measureHolders(bench);
-      await measureManyRequests(bench);
-      await measureClaims(bench, 1);
-      await measureKeepers(bench);
-      if (agents === 8) await measureClaims(bench, 10_000);
-    }
-    return meter.figures;
-  } finally {
-    await world.close();
   }
 }
 
@@ -67,15 +30,16 @@ function print(figures: readonly Measured[], before: Snapshot): void {
       figure.target === undefined ? "" : `${reached(figure) ? "ok, at most" : "MISSED, at most"} ${figure.target}`;
     console.log(`${name.padEnd(44)} ${String(figure.value).padStart(9)} ${change.padStart(8)}  ${verdict}`);
   }
-  for (const { breakdown, ...figure } of figures) {
-    if (!breakdown) continue;
-    console.log(`\n${figureName(figure)}: ${breakdown.base} base and calldata, ${breakdown.refund} refunded`);
-    const rows = breakdown.lines.map(({ contract, gas, total }) => [contract, { ...gas, total }] as const);
-    const all = Object.fromEntries(
-      [...CLASSES, "total" as const].map((name) => [name, rows.reduce((sum, [, row]) => sum + row[name], 0)]),
-    );
-    console.table(Object.fromEntries([...rows, ["all", all]]));
-  }
+}
+
+function printBreakdown({ breakdown, ...figure }: Measured): void {
+  if (!breakdown) return;
+  console.log(`\n${figureName(figure)}: ${breakdown.base} base and calldata, ${breakdown.refund} refunded`);
+  const rows = breakdown.lines.map(({ contract, gas, total }) => [contract, { ...gas, total }] as const);
+  const all = Object.fromEntries(
+    [...CLASSES, "total" as const].map((name) => [name, rows.reduce((sum, [, row]) => sum + row[name], 0)]),
+  );
+  console.table(Object.fromEntries([...rows, ["all", all]]));
 }
 
 function check(before: Snapshot, now: Snapshot): boolean {
@@ -93,8 +57,21 @@ async function main(): Promise<number> {
     return 0;
   }
   const before = options.mode === "accept" ? {} : committed();
-  const figures = options.mode === "full" ? await full(options) : await quick(options);
+  const say = (line: string) => console.error(line);
+  let figures: readonly Measured[];
+  if (options.mode === "full") {
+    const local = await full("local", say);
+    const real = options.real ? await full("real", say) : undefined;
+    figures = local;
+    writeFileSync(PAGE, pageOf(local, real));
+    say("docs/benchmarks.md is written.");
+  } else {
+    const explained = (figure: Figure) =>
+      options.explain.includes(figureName(figure)) || (options.explain.includes("missed") && reached(figure) === false);
+    figures = await quick(explained);
+  }
   print(figures, before);
+  if (options.mode !== "full") figures.forEach(printBreakdown); // of the whole run they are on the page
   if (options.json) writeFileSync(options.json, `${JSON.stringify(toReport(figures), null, 2)}\n`);
   if (options.mode === "accept") writeFileSync(COMMITTED, `${JSON.stringify(toSnapshot(figures), null, 2)}\n`);
   return options.mode === "check" && !check(before, toSnapshot(figures)) ? 1 : 0;

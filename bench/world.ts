@@ -14,6 +14,9 @@ import { BLOCK_TIME, type World } from "../test/integration/world.ts";
 const GENESIS = 2_051_222_400;
 const GAS = 16_000_000n;
 const USERS = 12;
+/** Given, because the node would take longer to propose fees than to run the transaction. */
+const FEES = { maxFeePerGas: `0x${(100n * 10n ** 9n).toString(16)}`, maxPriorityFeePerGas: "0x0" };
+const mined = z.object({ transactions: z.array(z.unknown()) });
 const blockTime = z.object({ timestamp: z.string().transform(Number) });
 
 /** Mines each transaction twelve seconds after the one before; sends without an estimate, which would cost time. */
@@ -26,7 +29,8 @@ class FixedTimeProvider extends JsonRpcProvider {
     const moves =
       method === "hardhat_mine" || method === "evm_mine" || (method === "eth_sendTransaction" && this.automine);
     if (moves) await this.advance();
-    return super.send(method, params);
+    if (method !== "eth_sendTransaction" || !Array.isArray(params)) return super.send(method, params);
+    return super.send(method, [Object.assign({}, params[0], FEES)]);
   }
 
   async advance(): Promise<void> {
@@ -35,10 +39,18 @@ class FixedTimeProvider extends JsonRpcProvider {
   }
 }
 
-export interface BenchWorld extends World {
-  /** Sends transactions without a block for each; they are mined together, as many as fit into a block. */
-  together(send: () => Promise<void>): Promise<void>;
+export interface Call {
+  readonly from: string;
+  readonly to: string;
+  readonly data: string;
 }
+
+export interface BenchWorld extends World {
+  /** Sends many transactions of one account, as many as fit into a block, and fails where one is left out. */
+  together(calls: readonly Call[], gasEach: number): Promise<void>;
+}
+
+const BLOCK_GAS = 45_000_000;
 
 export async function startBench(eigenlayer: EigenLayerKind, log?: (line: string) => void): Promise<BenchWorld> {
   await buildContracts();
@@ -53,16 +65,23 @@ export async function startBench(eigenlayer: EigenLayerKind, log?: (line: string
     provider.destroy();
     await chain.stop();
   };
-  const waiting = async () =>
-    z
-      .object({ transactions: z.array(z.unknown()) })
-      .parse(await provider.send("eth_getBlockByNumber", ["pending", false])).transactions.length;
-  const together = async (send: () => Promise<void>) => {
+  const together = async (calls: readonly Call[], gasEach: number) => {
+    const inBlock = Math.floor(BLOCK_GAS / gasEach);
+    const gas = `0x${gasEach.toString(16)}`;
     await provider.send("evm_setAutomine", [false]);
     provider.automine = false;
     try {
-      await send();
-      while ((await waiting()) > 0) await provider.send("evm_mine", []);
+      let nonce = calls[0] ? await provider.getTransactionCount(calls[0].from) : 0;
+      for (let i = 0; i < calls.length; i += inBlock) {
+        const block = calls.slice(i, i + inBlock);
+        // with its nonce: without, the node would run all that waits to find it
+        for (const call of block)
+          await provider.send("eth_sendTransaction", [{ ...call, gas, nonce: `0x${(nonce++).toString(16)}` }]);
+        await provider.send("evm_mine", []);
+        const { transactions } = mined.parse(await provider.send("eth_getBlockByNumber", ["latest", false]));
+        if (transactions.length !== block.length)
+          throw new Error(`${transactions.length} of ${block.length} transactions were mined.`);
+      }
     } finally {
       provider.automine = true;
       await provider.send("evm_setAutomine", [true]);

@@ -1,4 +1,7 @@
-/** Compiles the few contracts of this folder (and, for the comparison, the stand-in) with the project's own solc. */
+/**
+ * Compiles with the project's own solc and settings what is not part of the project's build: the few contracts of this
+ * folder (and, for the comparison, the stand-in), and what `npm run bench` measures beside the protocol.
+ */
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -48,8 +51,18 @@ interface Solc {
   ): string;
 }
 
+export interface CompileOptions {
+  readonly remappings?: readonly string[];
+  /** Lets sources that name another 0.8 compiler exactly be compiled with ours: in memory only. */
+  readonly anyPragma?: boolean;
+}
+
 /** Compiles `files` (paths from the project's root); the result holds every deployable contract in them by name. */
-export function compile(name: string, files: readonly string[]): Record<string, Artifact> {
+export function compile(
+  name: string,
+  files: readonly string[],
+  { remappings = [], anyPragma = false }: CompileOptions = {},
+): Record<string, Artifact> {
   const path = join(CACHE_DIR, `compiled-${name}.json`);
   const cached = readCache(path, files);
   if (cached) return cached;
@@ -59,13 +72,14 @@ export function compile(name: string, files: readonly string[]): Record<string, 
     const onDisk = file.startsWith("@") ? join(ROOT, "node_modules", file) : join(ROOT, file);
     const content = readFileSync(onDisk, "utf8");
     sources[onDisk] = digest(content);
-    return content;
+    return anyPragma ? content.replace(/^pragma solidity 0\.8\.\d+;/m, "pragma solidity ^0.8.0;") : content;
   };
   const input = {
     language: "Solidity",
     sources: Object.fromEntries(files.map((file) => [file, { content: read(file) }])),
     settings: {
       ...SETTINGS,
+      remappings,
       outputSelection: { "*": { "*": ["abi", "evm.bytecode.object"] } },
     },
   };
