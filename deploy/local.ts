@@ -4,6 +4,7 @@
  */
 import { Contract, type JsonRpcProvider, type JsonRpcSigner, parseEther } from "ethers";
 import * as z from "zod";
+import { LOCAL_CHAIN_ID } from "../deployments/index.ts";
 import {
   chosenEigenLayer,
   deployContract,
@@ -14,8 +15,9 @@ import {
   hardhatArtifacts,
   send,
 } from "./eigenlayer.ts";
-import { deployProtocol, type Protocol, type Timings } from "./protocol.ts";
-import type { RoleDelays } from "./roles.ts";
+import type { CompleteNetwork } from "./network.ts";
+import { DEFAULT_TIMINGS, deployProtocol, type Protocol, type Timings } from "./protocol.ts";
+import { DEFAULT_ROLE_DELAYS, type RoleDelays, type RoleHolders } from "./roles.ts";
 
 /** Accounts of the local chain by their part; the rest are free for users. */
 export const LOCAL_ACCOUNTS = {
@@ -47,7 +49,7 @@ export interface LocalSigners {
   readonly outside: JsonRpcSigner;
 }
 
-export interface LocalDeployment {
+export interface Outside {
   readonly provider: JsonRpcProvider;
   readonly signers: LocalSigners;
   readonly eigenlayer: EigenLayerDeployment;
@@ -58,6 +60,9 @@ export interface LocalDeployment {
   readonly lidoQueue: Contract;
   /** EigenLayer's strategy of stETH. */
   readonly strategy: string;
+}
+
+export interface LocalDeployment extends Outside {
   readonly protocol: Protocol;
 }
 
@@ -68,8 +73,24 @@ const STAKE_LIMIT_REFILL = STAKE_LIMIT / 6_400n;
 const LIDO_POOL = parseEther("300000");
 
 export async function deployLocal(provider: JsonRpcProvider, options: LocalOptions = {}): Promise<LocalDeployment> {
+  const world = await deployOutside(provider, options);
+  const { signers, eigenlayer, weth, steth, lidoQueue } = world;
+  const protocol = await deployProtocol({
+    signer: signers.admin,
+    eigenlayer: eigenlayer.addresses,
+    lido: { steth: await steth.getAddress(), queue: await lidoQueue.getAddress() },
+    weth: await weth.getAddress(),
+    roles: rolesOf(signers),
+    ...(options.timings ? { timings: options.timings } : {}),
+    ...(options.roleDelays ? { roleDelays: options.roleDelays } : {}),
+  });
+  return { ...world, protocol };
+}
+
+/** What belongs to somebody else on a public network: WETH, Lido, EigenLayer and its strategy for stETH. */
+export async function deployOutside(provider: JsonRpcProvider, options: LocalOptions = {}): Promise<Outside> {
   const signers = await localSigners(provider);
-  const { admin, outside } = signers;
+  const { outside } = signers;
   const kind = options.eigenlayer ?? chosenEigenLayer();
 
   const eigenlayer = await deployEigenLayer(outside, kind, options.log ? { log: options.log } : {});
@@ -99,21 +120,36 @@ export async function deployLocal(provider: JsonRpcProvider, options: LocalOptio
     .string()
     .parse(await core.strategyFactory.getFunction("deployedStrategies")(await steth.getAddress()));
 
-  const protocol = await deployProtocol({
-    signer: admin,
-    eigenlayer: eigenlayer.addresses,
-    lido: { steth: await steth.getAddress(), queue },
-    weth: await weth.getAddress(),
-    roles: {
-      admin: admin.address,
-      curator: signers.curator.address,
-      guardian: signers.guardian.address,
-      upgrader: signers.upgrader.address,
+  return { provider, signers, eigenlayer, core, weth, steth, lidoQueue, strategy };
+}
+
+const rolesOf = ({ admin, curator, guardian, upgrader }: LocalSigners): RoleHolders => ({
+  admin: admin.address,
+  curator: curator.address,
+  guardian: guardian.address,
+  upgrader: upgrader.address,
+});
+
+/** The configuration of a local chain, as a file would say it. */
+export async function localNetwork(world: Outside): Promise<CompleteNetwork> {
+  const { eigenlayer, signers } = world;
+  return {
+    name: "local",
+    chainId: LOCAL_CHAIN_ID,
+    confirmations: 1,
+    rolesMayBeKeys: true,
+    eigenlayer: {
+      ...eigenlayer.addresses,
+      strategy: world.strategy,
+      version: { atLeast: "1.9.0", below: "1.14.0" },
+      delays: eigenlayer.delays,
     },
-    ...(options.timings ? { timings: options.timings } : {}),
-    ...(options.roleDelays ? { roleDelays: options.roleDelays } : {}),
-  });
-  return { provider, signers, eigenlayer, core, weth, steth, lidoQueue, strategy, protocol };
+    lido: { steth: await world.steth.getAddress(), queue: await world.lidoQueue.getAddress() },
+    weth: await world.weth.getAddress(),
+    roles: rolesOf(signers),
+    roleDelays: DEFAULT_ROLE_DELAYS,
+    timings: DEFAULT_TIMINGS,
+  };
 }
 
 async function localSigners(provider: JsonRpcProvider): Promise<LocalSigners> {

@@ -182,6 +182,9 @@ export const ROLE_GUARDIANS = [{ role: "upgrader", guardian: "guardian" }] as co
 export const handsOver = ({ deployer, roles }: Pick<Inputs, "deployer" | "roles">): boolean =>
   getAddress(roles.admin) !== getAddress(deployer);
 
+/** The calls that end a deployment, in this order. */
+export const HAND_OVER: readonly string[] = ["grant_admin", "renounce_admin"];
+
 export function planOf(inputs: Inputs, artifacts: ArtifactSource = hardhatArtifacts): Plan {
   const contracts: PlannedContract[] = [];
   const add = (id: string, { name, file }: Source, args: readonly Argument[], implementation = false) =>
@@ -236,7 +239,7 @@ function callsOf(inputs: Inputs, artifacts: ArtifactSource): readonly PlannedCal
       `grant_${i}_${role}`,
       "grantRole",
       [ROLES[role], holder, delay],
-      `${holder} becomes ${role}, with a delay of ${seconds(delay)}`,
+      `${holder} becomes ${role}, ${delay === 0 ? "without delay" : `with a delay of ${seconds(delay)}`}`,
     );
   for (const { role, guardian } of ROLE_GUARDIANS)
     call(

@@ -2,7 +2,7 @@
  * Deploys Bulkhead on any chain that has EigenLayer and Lido, and opens tiers on it. Plain ethers: the signer decides
  * the chain. Calls that need a role are made by the signer that is passed in for it.
  */
-import { Contract, EventLog, getAddress, type Signer, type TransactionReceipt } from "ethers";
+import { Contract, type ContractRunner, EventLog, getAddress, type Signer, type TransactionReceipt } from "ethers";
 import * as z from "zod";
 import { type ArtifactSource, deployContract, type EigenLayerAddresses, hardhatArtifacts, send } from "./eigenlayer.ts";
 import {
@@ -206,10 +206,10 @@ const tierParts = z.object({
 /** The contracts of a tier that exists; its tokens are those of the live series. */
 export async function attachTier(
   address: string,
-  signer: Signer,
+  runner: ContractRunner,
   artifacts: ArtifactSource = hardhatArtifacts,
 ): Promise<TierContracts> {
-  const at = (kind: Kind, target: string) => new Contract(target, interfaceOf(kind, artifacts), signer);
+  const at = (kind: Kind, target: string) => new Contract(target, interfaceOf(kind, artifacts), runner);
   const tier = at("tier", address);
   const parts = tierParts.parse((await tier.getFunction("parts")()).toObject());
   return {

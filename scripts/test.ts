@@ -125,6 +125,11 @@ function stages(): Stage[] {
       steps: [nodeStep("gas", QUIET, join("bench", "run.ts"), "--check")],
     },
     {
+      name: "deployment",
+      about: "checks, dry run, deployment and resumption on a chain process",
+      ...nodeTests("test/deployment/**/*.test.ts"),
+    },
+    {
       name: "eigenlayer",
       about: "stand-in and scenario against EigenLayer's real bytecode (needs cargo)",
       skip: onPath("cargo")

@@ -206,16 +206,14 @@ contract LocalDelegationManager is LocalModule, ReentrancyGuardTransient, IDeleg
         _roots[withdrawal.staker].remove(root);
         emit SlashingWithdrawalCompleted(root);
 
-        LocalStrategyManager strategyManager = book.strategyManager();
+        LocalStrategyManager manager = book.strategyManager();
         for (uint256 i; i < shares.length; ++i) {
             if (shares[i] == 0) continue;
             if (receiveAsTokens) {
-                strategyManager.withdrawSharesAsTokens(
-                    withdrawal.staker, withdrawal.strategies[i], tokens[i], shares[i]
-                );
+                manager.withdrawSharesAsTokens(withdrawal.staker, withdrawal.strategies[i], tokens[i], shares[i]);
             } else {
                 (uint256 previous, uint256 added) =
-                    strategyManager.addShares(withdrawal.staker, withdrawal.strategies[i], shares[i]);
+                    manager.addShares(withdrawal.staker, withdrawal.strategies[i], shares[i]);
                 _increase(withdrawal.staker, withdrawal.strategies[i], previous, added);
             }
         }
@@ -295,9 +293,9 @@ contract LocalDelegationManager is LocalModule, ReentrancyGuardTransient, IDeleg
     {
         withdrawableShares = new uint256[](strategies.length);
         depositShares = new uint256[](strategies.length);
-        LocalStrategyManager strategyManager = book.strategyManager();
+        LocalStrategyManager manager = book.strategyManager();
         for (uint256 i; i < strategies.length; ++i) {
-            uint256 shares = strategyManager.stakerDepositShares(staker, strategies[i]);
+            uint256 shares = manager.stakerDepositShares(staker, strategies[i]);
             depositShares[i] = shares;
             withdrawableShares[i] = _withdrawable(
                 shares, depositScalingFactor(staker, strategies[i]), _magnitude(delegatedTo[staker], strategies[i])
@@ -353,6 +351,21 @@ contract LocalDelegationManager is LocalModule, ReentrancyGuardTransient, IDeleg
     function depositScalingFactor(address staker, IStrategy strategy) public view returns (uint256) {
         uint256 stored = _scaling[staker][strategy];
         return stored == 0 ? WAD : stored;
+    }
+
+    /// @notice The release that the stand-in follows.
+    function version() external pure returns (string memory) {
+        return "1.12.0";
+    }
+
+    /// @notice Takes the deposits.
+    function strategyManager() external view returns (address) {
+        return address(book.strategyManager());
+    }
+
+    /// @notice Keeps the allocations.
+    function allocationManager() external view returns (address) {
+        return address(book.allocationManager());
     }
 
     /// @inheritdoc IDelegationManager

@@ -198,6 +198,11 @@ contract LocalStrategyManager is LocalModule, ReentrancyGuardTransient, IStrateg
         return _entries(_deposits[staker]);
     }
 
+    /// @notice The release that the stand-in follows.
+    function version() external pure returns (string memory) {
+        return "1.12.0";
+    }
+
     /// @inheritdoc IStrategyManager
     function stakerDepositShares(address staker, IStrategy strategy) public view returns (uint256 shares) {
         (, shares) = _deposits[staker].tryGet(address(strategy));
