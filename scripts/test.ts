@@ -113,6 +113,11 @@ function stages(): Stage[] {
     },
     { name: "scripts", about: "tests of the tools", ...nodeTests("test/scripts/**/*.test.ts") },
     { name: "model", about: "the mirror of the maths against the contracts", ...nodeTests("test/model/**/*.test.ts") },
+    {
+      name: "economics",
+      about: "the curator's calculation: needed junior, returns, simulation",
+      ...nodeTests("test/economics/**/*.test.ts"),
+    },
     { name: "scenarios", about: "the scenario's reader and schema", ...nodeTests("test/scenario/**/*.test.ts") },
     {
       name: "integration",
