@@ -4,7 +4,7 @@ import * as z from "zod";
 import { CATEGORIES } from "../scenario/schema.ts";
 import type { MandateTerms, SetTerms } from "./terms.ts";
 
-/** The views that are read. `test/economics/chain.test.ts` compares them with the contracts. */
+/** The views that are read. `test/integration/mandate.test.ts` compares them with the contracts. */
 export const VIEWS = {
   tier: [
     "function preview() view returns (((uint256 reserve, uint256 junior, uint256 senior, uint256 gains) books, (uint256 gains, uint256 reserve, uint256 junior, uint256 senior, uint256 uncovered) borne, (uint128 outstanding, uint128 juniorLoss, address seniorToken, uint40 openedAt, uint40 closesAt, address juniorToken) deficit, (uint256 staked, uint256 queued, uint256 exposed, uint256 slashedAgents, (uint8 k, uint16 marginBps, uint16 haircutBps, uint16 bufferBps, uint16 instantFeeBps, uint16 quarantineBps, uint88 cap) params) observation, uint256 value, uint256 loose, uint256 unstaking, uint256 utilisation, uint256 baseRate, uint256 vested, uint256 premium, uint256 gained, uint40 unlockAt, bool seniorRetires, bool juniorRetires))",
@@ -16,7 +16,7 @@ export const VIEWS = {
     "function params() view returns ((uint8 k, uint16 marginBps, uint16 haircutBps, uint16 bufferBps, uint16 instantFeeBps, uint16 quarantineBps, uint88 cap))",
     "function agentCount() view returns (uint256)",
     "function agent(uint256 index) view returns ((address account, address nodeOperator, uint16 weightBps, uint8 links, uint8 exits, uint40 lastUnbond, uint128 stake, uint64 magnitude))",
-    "function link(uint256 agent, uint256 index) view returns (uint256 set, (uint64 current, uint64 pending, uint32 effectBlock, uint32 slashCount, uint64 target))",
+    "function link(uint256 agent, uint256 index) view returns (uint256 set, (uint64 current, uint64 pending, uint32 effectBlock, uint32 slashCount, uint64 target) link)",
     "function setCount() view returns (uint256)",
     "function set(uint256 index) view returns (((address avs, uint32 id) operatorSet, uint8 category, uint8 group, bool allowed, bool redistributing, bool unapproved, bool quarantined, uint32 vetoBlocks, address approvedSlasher, address seenSlasher, address pendingSlasher, uint40 seenAt))",
   ],
@@ -215,11 +215,9 @@ async function readAt(provider: JsonRpcProvider, address: string, block: number)
   };
 }
 
-/** What a call returned, as plain objects; two unnamed or half-named values get the names that the schemas use. */
+/** What a call returned, as plain objects. */
 function plain(value: unknown): unknown {
   if (!Array.isArray(value)) return value;
-  const result = value as unknown as Result;
-  const names = Object.keys(result.toObject());
-  if (names.some((name) => name.startsWith("_"))) return { set: plain(result[0]), link: plain(result[1]) };
-  return Object.fromEntries(Object.entries(result.toObject()).map(([key, one]) => [key, plain(one)]));
+  const entries = Object.entries((value as unknown as Result).toObject());
+  return Object.fromEntries(entries.map(([key, one]) => [key, plain(one)]));
 }
