@@ -9,11 +9,14 @@ import {
     IAllocationManager,
     IDelegationManager,
     IPermissionController,
+    IRewardsCoordinator,
     IStrategy,
     IStrategyManager,
     OperatorSet
 } from "../interfaces/external/IEigenLayer.sol";
 import {IRestakingAgent} from "../interfaces/IRestakingAgent.sol";
+import {IRewards} from "../interfaces/IRewards.sol";
+import {IRiskManager} from "../interfaces/IRiskManager.sol";
 import {ITier} from "../interfaces/ITier.sol";
 
 /// @dev The part of EigenLayer's KeyRegistrar whose calls a node operator makes himself, for its selectors.
@@ -46,6 +49,8 @@ contract RestakingAgent is IRestakingAgent, Initializable {
     /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
     IPermissionController private immutable PERMISSIONS;
     /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
+    IRewardsCoordinator private immutable COORDINATOR;
+    /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
     address private immutable KEY_REGISTRAR;
 
     /// @custom:storage-location erc7201:bulkhead.storage.RestakingAgent
@@ -54,6 +59,8 @@ contract RestakingAgent is IRestakingAgent, Initializable {
         address nodeOperator;
         IStrategy strategy;
         IERC20 token;
+        address rewards;
+        address nominee;
     }
 
     // keccak256(abi.encode(uint256(keccak256("bulkhead.storage.RestakingAgent")) - 1)) & ~bytes32(uint256(0xff))
@@ -70,37 +77,49 @@ contract RestakingAgent is IRestakingAgent, Initializable {
         IDelegationManager delegation,
         IStrategyManager strategies,
         IPermissionController permissions,
+        IRewardsCoordinator coordinator,
         address keyRegistrar
     ) {
         ALLOCATIONS = allocations;
         DELEGATION = delegation;
         STRATEGIES = strategies;
         PERMISSIONS = permissions;
+        COORDINATOR = coordinator;
         KEY_REGISTRAR = keyRegistrar;
         _disableInitializers();
     }
 
-    /// @notice Registers as an operator at EigenLayer. Called once, by the factory.
-    function initialize(address tier_, address nodeOperator_, IStrategy strategy, string calldata metadataURI)
-        external
-        initializer
-    {
+    /// @notice Registers as an operator at EigenLayer, whose rewards `rewards_` claims. Called once, by the factory.
+    function initialize(
+        address tier_,
+        address nodeOperator_,
+        IStrategy strategy,
+        string calldata metadataURI,
+        address rewards_
+    ) external initializer {
         Store storage $ = _store();
-        ($.tier, $.nodeOperator, $.strategy) = (tier_, nodeOperator_, strategy);
+        ($.tier, $.nodeOperator, $.strategy, $.rewards) = (tier_, nodeOperator_, strategy, rewards_);
         $.token = strategy.underlyingToken();
         DELEGATION.registerAsOperator(address(this), 0, metadataURI);
+        COORDINATOR.setClaimerFor(rewards_);
         $.token.forceApprove(address(STRATEGIES), type(uint256).max);
-        _appoint(nodeOperator_, address(ALLOCATIONS), IAllocationManager.deregisterFromOperatorSets.selector);
-        _appoint(nodeOperator_, address(DELEGATION), IOperatorMetadata.updateOperatorMetadataURI.selector);
-        if (KEY_REGISTRAR != address(0)) {
-            _appoint(nodeOperator_, KEY_REGISTRAR, IKeyRegistrar.registerKey.selector);
-            _appoint(nodeOperator_, KEY_REGISTRAR, IKeyRegistrar.deregisterKey.selector);
-        }
+        _appoint(nodeOperator_, true);
         emit NodeOperatorNamed(nodeOperator_);
     }
 
-    function _appoint(address appointee, address target, bytes4 selector) private {
-        PERMISSIONS.setAppointee(address(this), appointee, target, selector);
+    /// @dev Gives a node operator his rights at EigenLayer, or takes them.
+    function _appoint(address appointee, bool may) private {
+        _permit(appointee, address(ALLOCATIONS), IAllocationManager.deregisterFromOperatorSets.selector, may);
+        _permit(appointee, address(DELEGATION), IOperatorMetadata.updateOperatorMetadataURI.selector, may);
+        if (KEY_REGISTRAR != address(0)) {
+            _permit(appointee, KEY_REGISTRAR, IKeyRegistrar.registerKey.selector, may);
+            _permit(appointee, KEY_REGISTRAR, IKeyRegistrar.deregisterKey.selector, may);
+        }
+    }
+
+    function _permit(address appointee, address target, bytes4 selector, bool may) private {
+        if (may) PERMISSIONS.setAppointee(address(this), appointee, target, selector);
+        else PERMISSIONS.removeAppointee(address(this), appointee, target, selector);
     }
 
     /// @inheritdoc IRestakingAgent
@@ -170,6 +189,43 @@ contract RestakingAgent is IRestakingAgent, Initializable {
         // the AVS's registrar may have slashed: nothing is written here but what the final sync finds
         allocator.endRegistration();
         emit Registered(operatorSet.avs, operatorSet.id);
+    }
+
+    /// @inheritdoc IRestakingAgent
+    function nominate(address nominee_) external only(_parts().factory) {
+        _store().nominee = nominee_;
+        emit NodeOperatorNominated(nominee_);
+    }
+
+    /// @inheritdoc IRestakingAgent
+    function acceptNomination() external only(_store().nominee) {
+        Store storage $ = _store();
+        address old = $.nodeOperator;
+        ($.nodeOperator, $.nominee) = (msg.sender, address(0));
+        _appoint(old, false);
+        _appoint(msg.sender, true);
+        IRiskManager(_parts().risk).recordNodeOperator();
+        IRewards($.rewards).recordOperator();
+        emit NodeOperatorNamed(msg.sender);
+    }
+
+    /// @inheritdoc IRestakingAgent
+    function sweep(IERC20 token) external returns (uint256 amount) {
+        Store storage $ = _store();
+        if (token == $.token) revert StakingTokenStays();
+        amount = token.balanceOf(address(this));
+        emit Swept(token, amount);
+        token.safeTransfer($.rewards, amount);
+    }
+
+    /// @inheritdoc IRestakingAgent
+    function nominee() external view returns (address) {
+        return _store().nominee;
+    }
+
+    /// @inheritdoc IRestakingAgent
+    function rewards() external view returns (address) {
+        return _store().rewards;
     }
 
     /// @inheritdoc IRestakingAgent

@@ -160,6 +160,14 @@ contract StakeManager is IStakeManager, Initializable {
     }
 
     /// @inheritdoc IStakeManager
+    function creditLoose() external returns (uint256 shares) {
+        Store storage $ = _store();
+        $.tier.begin();
+        shares = $.module.receiveTokens(msg.sender);
+        $.tier.end(false);
+    }
+
+    /// @inheritdoc IStakeManager
     function deployLimit(uint256 agent) public view returns (uint256) {
         Store storage $ = _store();
         if (_unfit($, agent, $.risk.agent(agent))) return 0;

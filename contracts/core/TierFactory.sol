@@ -8,10 +8,12 @@ import {Strings} from "@openzeppelin/contracts/utils/Strings.sol";
 import {IWETH} from "../interfaces/external/ILido.sol";
 import {IRiskManager} from "../interfaces/IRiskManager.sol";
 import {IStakingModule} from "../interfaces/IStakingModule.sol";
+import {IRestakingAgent} from "../interfaces/IRestakingAgent.sol";
 import {ITier} from "../interfaces/ITier.sol";
 import {ITierFactory} from "../interfaces/ITierFactory.sol";
 import {Allocator} from "./Allocator.sol";
 import {LidoModule} from "../modules/LidoModule.sol";
+import {Rewards} from "../modules/Rewards.sol";
 import {Mandate} from "./Mandate.sol";
 import {RestakingAgent} from "./RestakingAgent.sol";
 import {RiskManager} from "./risk/RiskManager.sol";
@@ -29,6 +31,7 @@ contract TierFactory is ITierFactory, AccessManaged {
     address[] private _tiers;
     mapping(address tier => TierConfig) private _configs;
     mapping(address tier => mapping(bool senior => uint64)) private _series;
+    mapping(address tier => address) private _rewards;
 
     constructor(address authority, IWETH weth, Beacons memory beacons_) AccessManaged(authority) {
         WETH = weth;
@@ -59,6 +62,10 @@ contract TierFactory is ITierFactory, AccessManaged {
         Allocator(p.allocator).initialize(ITier(tier), IRiskManager(p.risk));
         Mandate(p.mandate).initialize(authority(), ITier(tier), IRiskManager(p.risk), config.mandateDelay);
         LidoModule(payable(p.stakingModule)).initialize(ITier(tier));
+        address rewards = _proxy(_beacons.rewards);
+        _rewards[tier] = rewards;
+        Rewards(rewards).initialize(authority(), ITier(tier));
+        emit RewardsCreated(tier, rewards);
         _name(tier, senior, true);
         _name(tier, junior, false);
         emit TierCreated(tier, config.name, senior, junior, p.risk, p.stakes, p.allocator, p.mandate, p.stakingModule);
@@ -73,8 +80,17 @@ contract TierFactory is ITierFactory, AccessManaged {
         if (!isTier(tier)) revert UnknownTier(tier);
         IRiskManager risk = IRiskManager(ITier(tier).parts().risk);
         agent = _proxy(_beacons.agent);
-        RestakingAgent(agent).initialize(tier, nodeOperator, _configs[tier].strategy, metadataURI);
+        address rewards = _rewards[tier];
+        RestakingAgent(agent).initialize(tier, nodeOperator, _configs[tier].strategy, metadataURI, rewards);
+        Rewards(rewards).addAgent(agent);
         emit AgentCreated(tier, agent, nodeOperator, risk.addAgent(agent, nodeOperator));
+    }
+
+    /// @inheritdoc ITierFactory
+    function nominateNodeOperator(address agent, address nominee) external restricted {
+        address tier = IRestakingAgent(agent).tier();
+        if (!isTier(tier)) revert UnknownTier(tier);
+        IRestakingAgent(agent).nominate(nominee);
     }
 
     /// @inheritdoc ITierFactory
@@ -117,6 +133,11 @@ contract TierFactory is ITierFactory, AccessManaged {
     /// @inheritdoc ITierFactory
     function isTier(address tier) public view returns (bool) {
         return address(_configs[tier].strategy) != address(0);
+    }
+
+    /// @inheritdoc ITierFactory
+    function rewardsOf(address tier) external view returns (address) {
+        return _rewards[tier];
     }
 
     /// @inheritdoc ITierFactory

@@ -141,6 +141,8 @@ interface IRiskTypes {
     event ExitRemoved(uint256 indexed agent, uint24 nonce);
     /// @notice An agent joined the tier.
     event AgentAdded(uint256 indexed agent, address account, address nodeOperator);
+    /// @notice An agent has another node operator.
+    event NodeOperatorRecorded(uint256 indexed agent, address nodeOperator);
     /// @notice An agent that had nothing left the tier.
     event AgentRemoved(uint256 indexed agent, address account);
     /// @notice The mandate's numbers changed.
@@ -209,6 +211,9 @@ interface IRiskManager is IRiskTypes {
 
     /// @notice Factory: adds an agent.
     function addAgent(address account, address nodeOperator) external returns (uint256 agent);
+
+    /// @notice An agent: notes its own node operator of now. Reverts NotAuthorised for anybody else.
+    function recordNodeOperator() external;
 
     /// @notice Curator: removes an agent that has nothing.
     function removeAgent(uint256 agent) external;

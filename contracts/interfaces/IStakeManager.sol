@@ -48,6 +48,10 @@ interface IStakeManager {
     /// @notice Claims what the staking protocol has paid out. Anybody.
     function claimUnstaked(uint256 maxRequests) external returns (uint256 assets);
 
+    /// @notice Counts staking tokens that were sent to the staking module (rewards, gifts) as loose: a gain, which vests.
+    /// Returns their shares. Anybody.
+    function creditLoose() external returns (uint256 shares);
+
     /// @notice Largest amount (wei) that `deploy` takes for this agent now; it passes and one wei more reverts. 0 for an
     /// agent that is unfit.
     function deployLimit(uint256 agent) external view returns (uint256);

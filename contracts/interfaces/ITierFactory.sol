@@ -16,6 +16,7 @@ interface ITierFactory {
         address token;
         address agent;
         address module;
+        address rewards;
     }
 
     /// @notice What a tier starts with.
@@ -40,6 +41,8 @@ interface ITierFactory {
         address mandate,
         address module
     );
+    /// @notice The contract that collects a tier's AVS rewards.
+    event RewardsCreated(address indexed tier, address rewards);
     /// @notice An agent was opened for a tier.
     event AgentCreated(address indexed tier, address indexed agent, address indexed nodeOperator, uint256 index);
     /// @notice A series of a tranche was opened.
@@ -58,6 +61,9 @@ interface ITierFactory {
         external
         returns (address agent);
 
+    /// @notice Curator: offers an agent to another node operator (zero: takes the offer back), who must accept at the agent.
+    function nominateNodeOperator(address agent, address nominee) external;
+
     /// @notice Anybody: opens the next series of a tranche whose last one was retired.
     function openSeries(address tier, bool senior) external returns (address token);
 
@@ -69,6 +75,9 @@ interface ITierFactory {
 
     /// @notice Whether this factory has opened `tier`.
     function isTier(address tier) external view returns (bool);
+
+    /// @notice The contract that collects the AVS rewards of `tier`; zero if it is none of this factory.
+    function rewardsOf(address tier) external view returns (address);
 
     /// @notice The beacons.
     function beacons() external view returns (Beacons memory);

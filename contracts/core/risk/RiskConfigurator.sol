@@ -8,6 +8,7 @@ import {
     IStrategyManager
 } from "../../interfaces/external/IEigenLayer.sol";
 import {AgentTerms, Params, SetTerms, Terms} from "../../interfaces/IRiskManager.sol";
+import {IRestakingAgent} from "../../interfaces/IRestakingAgent.sol";
 import {ITier} from "../../interfaces/ITier.sol";
 import {Exposure} from "../../libraries/Exposure.sol";
 import {RiskStore} from "./RiskStore.sol";
@@ -165,6 +166,15 @@ contract RiskConfigurator is RiskStore {
         a.magnitude = ALLOCATIONS.getMaxMagnitude(account, $.strategy);
         $.agentIndexes[account] = index + 1;
         emit AgentAdded(index, account, nodeOperator);
+    }
+
+    /// @notice See {IRiskManager}.
+    function recordNodeOperator() external {
+        Store storage $ = _store();
+        uint256 index = _index(msg.sender);
+        address nodeOperator = IRestakingAgent(msg.sender).nodeOperator();
+        $.agents[index].nodeOperator = nodeOperator;
+        emit NodeOperatorRecorded(index, nodeOperator);
     }
 
     /// @notice See {IRiskManager}.

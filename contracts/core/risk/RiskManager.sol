@@ -107,6 +107,11 @@ contract RiskManager is IRiskManager, RiskStore {
     }
 
     /// @inheritdoc IRiskManager
+    function recordNodeOperator() external {
+        _delegate();
+    }
+
+    /// @inheritdoc IRiskManager
     function removeAgent(uint256) external {
         _delegate();
     }

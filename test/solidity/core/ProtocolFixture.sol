@@ -27,6 +27,7 @@ import {LocalLido} from "../../../contracts/local/lido/LocalLido.sol";
 import {LocalLidoWithdrawalQueue} from "../../../contracts/local/lido/LocalLidoWithdrawalQueue.sol";
 import {LocalWETH} from "../../../contracts/local/LocalWETH.sol";
 import {LidoModule} from "../../../contracts/modules/LidoModule.sol";
+import {Rewards} from "../../../contracts/modules/Rewards.sol";
 import {Router} from "../../../contracts/periphery/Router.sol";
 import {SolvencyLens} from "../../../contracts/periphery/SolvencyLens.sol";
 
@@ -48,6 +49,7 @@ abstract contract ProtocolFixture is Test {
     TierFactory internal factory;
     Router internal router;
     SolvencyLens internal lens;
+    address internal treasury = makeAddr("treasury");
 
     /// @dev One tier with all of its contracts.
     struct Deployment {
@@ -101,6 +103,7 @@ abstract contract ProtocolFixture is Test {
                         eigen.delegationManager(),
                         eigen.strategyManager(),
                         eigen.permissionController(),
+                        eigen.rewardsCoordinator(),
                         address(0)
                     )
                 )
@@ -109,7 +112,8 @@ abstract contract ProtocolFixture is Test {
                 address(
                     new LidoModule(ILido(address(lido)), ILidoWithdrawalQueue(address(lidoQueue)), IWETH(address(weth)))
                 )
-            )
+            ),
+            rewards: _beacon(address(new Rewards(eigen.rewardsCoordinator(), weth, treasury)))
         });
         factory = new TierFactory(address(access), IWETH(address(weth)), b);
         router = new Router(factory, IWETH(address(weth)));
