@@ -78,6 +78,7 @@ export const ACCESS: Readonly<Record<string, Readonly<Record<string, Access>>>> 
     removeExit: only("StakeManager and Allocator", "forgets a completed withdrawal"),
     recordUnbond: only("StakeManager and Allocator", "notes the time of a batch"),
     addAgent: only("the factory", "adds an agent without weight"),
+    recordNodeOperator: only("an agent of the tier", "notes its own node operator"),
     quarantine: role(
       "guardian",
       "quarantines every group: all allocations are taken down, rewards stop for at least 45 days; no principal is touched",
@@ -100,6 +101,7 @@ export const ACCESS: Readonly<Record<string, Readonly<Record<string, Access>>>> 
     redeposit: anybody("puts a withdrawal that nothing needs back into stake; gated"),
     requestUnstake: anybody("sends loose tokens that are needed into the staking token's exit queue"),
     claimUnstaked: anybody("claims what that queue has finished"),
+    creditLoose: anybody("has staking tokens that were given to the module counted as a gain"),
   },
   Allocator: {
     initialize: once,
@@ -150,6 +152,9 @@ export const ACCESS: Readonly<Record<string, Readonly<Record<string, Access>>>> 
     allocate: only("Allocator", "changes an allocation"),
     deregister: only("Allocator", "leaves a set"),
     register: only("the node operator", "joins a set of the mandate that is neither quarantined nor unapproved"),
+    nominate: only("the factory, for the curator", "offers the agent to another node operator"),
+    acceptNomination: only("the nominee", "takes the agent over from its node operator"),
+    sweep: anybody("sends tokens that lie with the agent, the staking token excepted, to the tier's Rewards"),
   },
   LidoModule: {
     initialize: once,
@@ -166,7 +171,48 @@ export const ACCESS: Readonly<Record<string, Readonly<Record<string, Access>>>> 
       "curator",
       "fills a tier's eight places with agents of bad node operators; they get no weight but by a mandate",
     ),
+    nominateNodeOperator: role(
+      "curator",
+      "offers agents to a bad node operator, who gets their future pay and may leave sets; he can neither allocate nor withdraw",
+    ),
     openSeries: anybody("opens the next series of a tranche whose last one was retired"),
+  },
+  Rewards: {
+    initialize: once,
+    setAuthority: authority,
+    harvest: anybody("has an agent's rewards paid in, with EigenLayer's proof"),
+    absorb: anybody("has tokens that were sent here counted as the tier's"),
+    buy: anybody("pays the auction's price of now for reward tokens"),
+    claimPay: anybody("takes what he himself has earned"),
+    review: anybody("has an agent's operator judged by the state of the chain"),
+    applyFee: anybody("puts an announced fee in force after its delay"),
+    claimDrop: anybody("has a holder's part of a drop paid to the holder"),
+    closeDrop: anybody("returns to the tier what nobody claimed of a drop that is over"),
+    recordOperator: only("an agent of the tier", "notes its own node operator"),
+    addAgent: only("the factory", "adds an agent"),
+    offerTreasury: only("the treasury", "offers its place to another account"),
+    acceptTreasury: only("whom the treasury is offered to", "earns the protocol's part from then on"),
+    setOperatorFee: role(
+      "curator",
+      "takes all pay of rewards to come from operators at once, or gives them up to 30 % of AVS rewards after 45 days; never principal or staking yield",
+    ),
+    setProtocolFee: role("curator", "gives the treasury up to 20 % of AVS rewards after 45 days"),
+    resumePay: role("curator", "lets an operator earn whose pay the guardian withheld"),
+    listToken: role(
+      "curator",
+      "sells a reward token too cheaply, as far as nobody outbids him while the price falls; sells what was meant for a drop",
+    ),
+    setFloor: role(
+      "curator",
+      "lets the price of a reward token fall to nothing, where nobody buys earlier; or stops its sale",
+    ),
+    reserveForDrops: role("curator", "gives reward tokens away that could have been sold"),
+    postDrop: role(
+      "curator",
+      "drops reserved reward tokens to whom he likes; anybody can compute the right tree from the inputs that he names",
+    ),
+    withholdPay: role("guardian", "withholds every operator's pay from then on; the tier gets it"),
+    raiseFloor: role("guardian", "stops every sale of reward tokens; they stay here"),
   },
   Router: {
     depositEth: anybody("deposits his own ETH"),
@@ -229,6 +275,7 @@ export const ACCESS: Readonly<Record<string, Readonly<Record<string, Access>>>> 
 export const DELEGATES: Readonly<Record<string, string>> = {
   RiskConfigurator: "RiskManager",
   TierReserve: "Tier",
+  RewardsConfigurator: "Rewards",
 };
 
 /** The entry of a function; a sentence that says what to do where there is none. */

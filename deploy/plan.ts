@@ -39,6 +39,8 @@ export interface Inputs {
   readonly eigenlayer: EigenLayerAddresses;
   /** EigenLayer's KeyRegistrar, if node operators shall register keys there. */
   readonly keyRegistrar?: string;
+  /** Gets the protocol's part of AVS rewards, and can hand that on; the admin if nobody is named. */
+  readonly treasury?: string;
   readonly lido: { readonly steth: string; readonly queue: string };
   readonly weth: string;
   readonly roles: RoleHolders;
@@ -109,6 +111,11 @@ export const DELEGATES = {
     file: "contracts/core/risk/RiskConfigurator.sol",
     args: ({ eigenlayer: e }) => [e.allocationManager, e.delegationManager, e.strategyManager],
   },
+  rewardsConfigurator: {
+    name: "RewardsConfigurator",
+    file: "contracts/modules/rewards/RewardsConfigurator.sol",
+    args: ({ weth }) => [weth],
+  },
   reserve: { name: "TierReserve", file: "contracts/core/tier/TierReserve.sol", args: ({ weth }) => [weth] },
 } as const satisfies Readonly<Record<string, Definition>>;
 export type Delegate = keyof typeof DELEGATES;
@@ -126,9 +133,16 @@ const KIND_ARGUMENTS: Readonly<Record<Kind, (inputs: Inputs) => readonly Argumen
     e.delegationManager,
     e.strategyManager,
     e.permissionController,
+    e.rewardsCoordinator,
     keyRegistrar ?? ZeroAddress,
   ],
   module: ({ lido, weth }) => [lido.steth, lido.queue, weth],
+  rewards: ({ eigenlayer: e, weth, treasury, roles }) => [
+    e.rewardsCoordinator,
+    weth,
+    treasury ?? roles.admin,
+    at("rewardsConfigurator"),
+  ],
 };
 
 /** What uses the factory, and what nothing in the protocol knows. */

@@ -40,6 +40,8 @@ export interface ProtocolOptions {
   readonly eigenlayer: EigenLayerAddresses;
   /** EigenLayer's KeyRegistrar, if node operators shall register keys there. */
   readonly keyRegistrar?: string;
+  /** Gets the protocol's part of AVS rewards; the admin if nobody is named. */
+  readonly treasury?: string;
   readonly lido: { readonly steth: string; readonly queue: string };
   readonly weth: string;
   readonly roles: RoleHolders;
@@ -56,6 +58,7 @@ export interface ProtocolAddresses {
   readonly acceptance: string;
   readonly configurator: string;
   readonly reserve: string;
+  readonly rewardsConfigurator: string;
   readonly weth: string;
   readonly steth: string;
   readonly lidoQueue: string;
@@ -106,6 +109,7 @@ export function inputsOf(options: Omit<ProtocolOptions, "signer" | "artifacts">,
     deployer,
     eigenlayer: options.eigenlayer,
     ...(options.keyRegistrar === undefined ? {} : { keyRegistrar: options.keyRegistrar }),
+    ...(options.treasury === undefined ? {} : { treasury: options.treasury }),
     lido: options.lido,
     weth: options.weth,
     roles: options.roles,
@@ -134,6 +138,7 @@ export function attachProtocol(
       acceptance: addressOf("acceptance"),
       configurator: addressOf("configurator"),
       reserve: addressOf("reserve"),
+      rewardsConfigurator: addressOf("rewardsConfigurator"),
       weth: getAddress(inputs.weth),
       steth: getAddress(inputs.lido.steth),
       lidoQueue: getAddress(inputs.lido.queue),
@@ -193,6 +198,7 @@ export interface TierContracts {
   readonly allocator: Contract;
   readonly mandate: Contract;
   readonly module: Contract;
+  readonly rewards: Contract;
 }
 
 const tierParts = z.object({
@@ -201,7 +207,9 @@ const tierParts = z.object({
   allocator: z.string(),
   mandate: z.string(),
   stakingModule: z.string(),
+  factory: z.string(),
 });
+const REWARDS_OF = ["function rewardsOf(address tier) view returns (address)"];
 
 /** The contracts of a tier that exists; its tokens are those of the live series. */
 export async function attachTier(
@@ -212,6 +220,7 @@ export async function attachTier(
   const at = (kind: Kind, target: string) => new Contract(target, interfaceOf(kind, artifacts), runner);
   const tier = at("tier", address);
   const parts = tierParts.parse((await tier.getFunction("parts")()).toObject());
+  const rewards = await new Contract(parts.factory, REWARDS_OF, signer).getFunction("rewardsOf")(address);
   return {
     address: getAddress(address),
     tier,
@@ -222,6 +231,7 @@ export async function attachTier(
     allocator: at("allocator", parts.allocator),
     mandate: at("mandate", parts.mandate),
     module: at("module", parts.stakingModule),
+    rewards: at("rewards", z.string().parse(rewards)),
   };
 }
 

@@ -20,7 +20,7 @@ export const ROLES = {
 export type Role = keyof typeof ROLES;
 
 /** Kinds of contract, as the factory's beacons are named. */
-export const KINDS = ["tier", "risk", "stakes", "allocator", "mandate", "token", "agent", "module"] as const;
+export const KINDS = ["tier", "risk", "stakes", "allocator", "mandate", "token", "agent", "module", "rewards"] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** Source file and name of each kind's implementation. */
@@ -33,6 +33,7 @@ export const IMPLEMENTATIONS: Readonly<Record<Kind, { readonly name: string; rea
   token: { name: "TrancheToken", file: "contracts/core/TrancheToken.sol" },
   agent: { name: "RestakingAgent", file: "contracts/core/RestakingAgent.sol" },
   module: { name: "LidoModule", file: "contracts/modules/LidoModule.sol" },
+  rewards: { name: "Rewards", file: "contracts/modules/Rewards.sol" },
 };
 
 export interface Permission {
@@ -42,7 +43,7 @@ export interface Permission {
 
 /** Functions of the contracts that there is one of. */
 export const FACTORY_PERMISSIONS: readonly Permission[] = [
-  { role: "curator", functions: ["createTier", "createAgent"] },
+  { role: "curator", functions: ["createTier", "createAgent", "nominateNodeOperator"] },
 ];
 /** Ownership of a beacon goes with the right to upgrade: otherwise the admin could hand the beacon to himself. */
 export const BEACON_PERMISSIONS: readonly Permission[] = [
@@ -62,6 +63,21 @@ export const TIER_PERMISSIONS: Readonly<Partial<Record<Kind, readonly Permission
   mandate: [
     { role: "curator", functions: ["propose", "tighten"] },
     { role: "canceller", functions: ["cancel"] },
+  ],
+  rewards: [
+    {
+      role: "curator",
+      functions: [
+        "setOperatorFee",
+        "setProtocolFee",
+        "resumePay",
+        "listToken",
+        "setFloor",
+        "reserveForDrops",
+        "postDrop",
+      ],
+    },
+    { role: "guardian", functions: ["withholdPay", "raiseFloor"] },
   ],
 };
 

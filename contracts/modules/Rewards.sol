@@ -6,28 +6,26 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
-import {IMandate} from "../interfaces/IMandate.sol";
 import {IRestakingAgent} from "../interfaces/IRestakingAgent.sol";
 import {IRewards} from "../interfaces/IRewards.sol";
 import {IRiskManager} from "../interfaces/IRiskManager.sol";
 import {IStakingModule} from "../interfaces/IStakingModule.sol";
 import {ITier} from "../interfaces/ITier.sol";
 import {IRewardsCoordinator} from "../interfaces/external/IEigenLayer.sol";
+import {Delegate} from "../libraries/Delegate.sol";
+import {DutchAuction} from "../libraries/DutchAuction.sol";
 import {Exposure} from "../libraries/Exposure.sol";
-import {RewardsAuction} from "./rewards/RewardsAuction.sol";
-import {RewardsDrops} from "./rewards/RewardsDrops.sol";
 import {RewardsBooks} from "./rewards/RewardsBooks.sol";
 
 /// @title A tier's AVS rewards
 /// @notice See {IRewards}.
-contract Rewards is RewardsAuction, RewardsDrops {
+/// @dev A lot on sale is all that was there when it opened; what comes later waits for the next one, so that nobody
+/// prolongs a sale by adding to it. Nothing is credited before its WETH is here, and a token's own code runs last.
+contract Rewards is IRewards, RewardsBooks {
     using Checkpoints for Checkpoints.Trace208;
     using SafeCast for uint256;
     using SafeERC20 for IERC20;
 
-    /// @dev Together a half: whoever bears the risk keeps at least the other half of what it earns.
-    uint16 private constant MAX_OPERATOR_FEE = 3_000;
-    uint16 private constant MAX_PROTOCOL_FEE = 2_000;
     /// @dev Tokens in one claim; a harvest compares them with each other.
     uint256 private constant MAX_LEAVES = 16;
 
@@ -35,11 +33,16 @@ contract Rewards is RewardsAuction, RewardsDrops {
     IRewardsCoordinator private immutable COORDINATOR;
     /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
     address private immutable FIRST_TREASURY;
+    /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
+    address private immutable CONFIGURATOR;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
-    constructor(IRewardsCoordinator coordinator, IERC20 weth, address firstTreasury) RewardsBooks(weth) {
+    constructor(IRewardsCoordinator coordinator, IERC20 weth, address firstTreasury, address configurator)
+        RewardsBooks(weth)
+    {
         COORDINATOR = coordinator;
         FIRST_TREASURY = firstTreasury;
+        CONFIGURATOR = configurator;
         _disableInitializers();
     }
 
@@ -286,72 +289,132 @@ contract Rewards is RewardsAuction, RewardsDrops {
         return address(uint160(value == 0 ? e.operators.at(0)._value : value));
     }
 
-    // ------------------------------------------------------------------------------------------------- fees
+    // ------------------------------------------------------------------------------------------------ sale
 
     /// @inheritdoc IRewards
-    function setOperatorFee(address agent, uint16 feeBps) external restricted {
-        Store storage $ = _store();
-        AgentPay storage p = $.earners[agent].pay;
-        if (!p.known) revert UnknownAgent(agent);
-        uint40 from;
-        (p.feeBps, p.pendingFeeBps, from) = _newFee($, agent, p.feeBps, feeBps, MAX_OPERATOR_FEE);
-        p.feeFrom = from;
-    }
-
-    /// @inheritdoc IRewards
-    function setProtocolFee(uint16 feeBps) external restricted {
-        Store storage $ = _store();
-        ($.feeBps, $.pendingFeeBps, $.feeFrom) = _newFee($, address(0), $.feeBps, feeBps, MAX_PROTOCOL_FEE);
-    }
-
-    /// @dev A lower fee counts at once; a higher one waits as a riskier mandate does, unless there is nobody to warn.
-    function _newFee(Store storage $, address agent, uint16 current, uint16 feeBps, uint16 most)
-        private
-        returns (uint16, uint16, uint40 from)
+    function buy(IERC20 token, uint256 amount, uint256 maxPayment, address receiver)
+        external
+        nonReentrant
+        returns (uint256 sold, uint256 payment)
     {
-        if (feeBps > most) revert FeeTooHigh(feeBps, most);
-        ITier t = $.tier;
-        if (feeBps <= current || (t.shares(true).supply == 0 && t.shares(false).supply == 0)) {
-            emit FeeChanged(agent, feeBps);
-            return (feeBps, 0, 0);
+        Store storage $ = _store();
+        Stock storage s = $.stock[token];
+        uint256 price = _price(token, s);
+        // a token that takes from its holders may have left less than was counted
+        sold = Math.min(Math.min(amount, s.lot), token.balanceOf(address(this)));
+        sold = _reach($, token, sold);
+        if (sold == 0) revert NothingThere();
+        payment = DutchAuction.cost(sold, price);
+        if (payment > maxPayment) revert PaymentTooHigh(payment, maxPayment);
+        s.lot -= uint128(sold);
+        s.lotProceeds = uint128(Math.min(uint256(s.lotProceeds) + payment, type(uint128).max));
+        emit Sold(token, msg.sender, receiver, sold, payment);
+
+        WETH.safeTransferFrom(msg.sender, address(this), payment);
+        uint256 gain = _take($, token, sold, WETH, payment);
+        if (s.lot == 0) {
+            s.startPrice = uint128(DutchAuction.next(s.lotProceeds, s.lotSize, s.floor));
+            _openLot(token, s);
         }
-        from = uint40(block.timestamp) + IMandate(t.parts().mandate).delay();
-        emit FeeProposed(agent, feeBps, from);
-        return (current, feeBps, from);
+        _gain($, gain);
+        token.safeTransfer(receiver, sold);
+    }
+
+    // ------------------------------------------------------------------------------------------- rare calls
+
+    /// @custom:oz-upgrades-unsafe-allow delegatecall
+    function _delegate() private {
+        Delegate.forward(CONFIGURATOR);
     }
 
     /// @inheritdoc IRewards
-    function applyFee(address agent) external {
-        Store storage $ = _store();
-        AgentPay storage p = $.earners[agent].pay;
-        uint40 from = agent == address(0) ? $.feeFrom : p.feeFrom;
-        if (from == 0 || block.timestamp < from) revert FeeNotDue(from);
-        if (agent == address(0)) ($.feeBps, $.pendingFeeBps, $.feeFrom) = ($.pendingFeeBps, 0, 0);
-        else (p.feeBps, p.pendingFeeBps, p.feeFrom) = (p.pendingFeeBps, 0, 0);
-        emit FeeChanged(agent, agent == address(0) ? $.feeBps : p.feeBps);
+    function setOperatorFee(address, uint16) external {
+        _delegate();
     }
 
     /// @inheritdoc IRewards
-    function offerTreasury(address to) external {
-        Store storage $ = _store();
-        if (msg.sender != $.treasury) revert NotAuthorised(msg.sender);
-        $.offered = to;
-        emit TreasuryOffered(to);
+    function setProtocolFee(uint16) external {
+        _delegate();
+    }
+
+    /// @inheritdoc IRewards
+    function applyFee(address) external {
+        _delegate();
+    }
+
+    /// @inheritdoc IRewards
+    function offerTreasury(address) external {
+        _delegate();
     }
 
     /// @inheritdoc IRewards
     function acceptTreasury() external {
-        Store storage $ = _store();
-        if (msg.sender != $.offered) revert NotAuthorised(msg.sender);
-        ($.treasury, $.offered) = (msg.sender, address(0));
-        emit TreasuryChanged(msg.sender);
+        _delegate();
     }
 
-    function _opened(IERC20 token) internal override {
-        _openLot(token, _store().stock[token]);
+    /// @inheritdoc IRewards
+    function listToken(IERC20, uint128, uint128) external {
+        _delegate();
+    }
+
+    /// @inheritdoc IRewards
+    function setFloor(IERC20, uint128) external {
+        _delegate();
+    }
+
+    /// @inheritdoc IRewards
+    function raiseFloor(IERC20, uint128) external {
+        _delegate();
+    }
+
+    /// @inheritdoc IRewards
+    function reserveForDrops(IERC20, uint256) external returns (uint256) {
+        _delegate();
+    }
+
+    /// @inheritdoc IRewards
+    function postDrop(IERC20, address, uint128, bytes32, uint40, bytes32, string calldata) external returns (uint256) {
+        _delegate();
+    }
+
+    /// @inheritdoc IRewards
+    function claimDrop(uint256, address, uint256, bytes32[] calldata) external {
+        _delegate();
+    }
+
+    /// @inheritdoc IRewards
+    function closeDrop(uint256) external {
+        _delegate();
     }
 
     // ------------------------------------------------------------------------------------------------ views
+
+    /// @inheritdoc IRewards
+    function priceOf(IERC20 token) external view returns (uint256) {
+        return _price(token, _store().stock[token]);
+    }
+
+    /// @inheritdoc IRewards
+    function stock(IERC20 token) external view returns (Stock memory) {
+        return _store().stock[token];
+    }
+
+    /// @inheritdoc IRewards
+    function drop(uint256 id) external view returns (Drop memory) {
+        Store storage $ = _store();
+        if (id >= $.drops.length) revert UnknownDrop(id);
+        return $.drops[id];
+    }
+
+    /// @inheritdoc IRewards
+    function dropCount() external view returns (uint256) {
+        return _store().drops.length;
+    }
+
+    /// @inheritdoc IRewards
+    function dropClaimed(uint256 id, address account) external view returns (bool) {
+        return _store().claimed[id][account];
+    }
 
     /// @inheritdoc IRewards
     function payOf(address account, IERC20 token) external view returns (uint256) {
@@ -395,5 +458,10 @@ contract Rewards is RewardsAuction, RewardsDrops {
     /// @inheritdoc IRewards
     function tier() external view returns (address) {
         return address(_store().tier);
+    }
+
+    function _price(IERC20 token, Stock storage s) private view returns (uint256) {
+        if (!s.listed) revert NotListed(token);
+        return DutchAuction.price(s.startPrice, s.floor, block.timestamp - s.startedAt);
     }
 }

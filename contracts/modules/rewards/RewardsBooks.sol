@@ -10,14 +10,14 @@ import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Checkpoints} from "@openzeppelin/contracts/utils/structs/Checkpoints.sol";
-import {IRewards} from "../../interfaces/IRewards.sol";
+import {IRewardsTypes} from "../../interfaces/IRewards.sol";
 import {IStakeManager} from "../../interfaces/IStakeManager.sol";
 import {ITier} from "../../interfaces/ITier.sol";
 
 /// @title What Rewards holds, and for whom
 /// @dev Every token is counted by what arrives and leaves here. Batches are sold first in, first out: each keeps who
 /// earns which part of it, as it was when the rewards came in.
-abstract contract RewardsBooks is IRewards, AccessManagedUpgradeable, ReentrancyGuardTransient {
+abstract contract RewardsBooks is IRewardsTypes, AccessManagedUpgradeable, ReentrancyGuardTransient {
     using SafeCast for uint256;
     using SafeERC20 for IERC20;
 
@@ -172,6 +172,14 @@ abstract contract RewardsBooks is IRewards, AccessManagedUpgradeable, Reentrancy
         ITier.Parts memory p = $.tier.parts();
         $.stakingToken.safeTransfer(p.stakingModule, amount);
         IStakeManager(p.stakes).creditLoose();
+    }
+
+    /// @dev Opens a lot of all that is held, if the token is for sale, none is open and there is anything.
+    function _openLot(IERC20 token, Stock storage s) internal {
+        if (!s.listed || s.lot != 0 || s.held == 0) return;
+        (s.lot, s.lotSize, s.lotProceeds) = (s.held, s.held, 0);
+        s.startedAt = uint40(block.timestamp);
+        emit LotOpened(token, s.lot, s.startPrice);
     }
 
     function _store() internal pure returns (Store storage $) {

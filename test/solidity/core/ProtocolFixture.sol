@@ -28,6 +28,7 @@ import {LocalLidoWithdrawalQueue} from "../../../contracts/local/lido/LocalLidoW
 import {LocalWETH} from "../../../contracts/local/LocalWETH.sol";
 import {LidoModule} from "../../../contracts/modules/LidoModule.sol";
 import {Rewards} from "../../../contracts/modules/Rewards.sol";
+import {RewardsConfigurator} from "../../../contracts/modules/rewards/RewardsConfigurator.sol";
 import {Router} from "../../../contracts/periphery/Router.sol";
 import {SolvencyLens} from "../../../contracts/periphery/SolvencyLens.sol";
 
@@ -113,7 +114,9 @@ abstract contract ProtocolFixture is Test {
                     new LidoModule(ILido(address(lido)), ILidoWithdrawalQueue(address(lidoQueue)), IWETH(address(weth)))
                 )
             ),
-            rewards: _beacon(address(new Rewards(eigen.rewardsCoordinator(), weth, treasury)))
+            rewards: _beacon(
+                address(new Rewards(eigen.rewardsCoordinator(), weth, treasury, address(new RewardsConfigurator(weth))))
+            )
         });
         factory = new TierFactory(address(access), IWETH(address(weth)), b);
         router = new Router(factory, IWETH(address(weth)));
