@@ -26,12 +26,14 @@ export const LOCAL_ACCOUNTS = {
   guardian: 2,
   upgrader: 3,
   keeper: 4,
+  /** Gets the protocol's part of AVS rewards. */
+  treasury: 5,
   /** Reports Lido's rewards and losses and finalises its withdrawals; owns EigenLayer's pause switches. */
   outside: 0,
 } as const;
 
 /** The first account that no part of the deployment uses. */
-export const FIRST_USER_ACCOUNT = 5;
+export const FIRST_USER_ACCOUNT = 6;
 
 export interface LocalOptions {
   readonly eigenlayer?: EigenLayerKind;
@@ -46,6 +48,7 @@ export interface LocalSigners {
   readonly guardian: JsonRpcSigner;
   readonly upgrader: JsonRpcSigner;
   readonly keeper: JsonRpcSigner;
+  readonly treasury: JsonRpcSigner;
   readonly outside: JsonRpcSigner;
 }
 
@@ -80,6 +83,7 @@ export async function deployLocal(provider: JsonRpcProvider, options: LocalOptio
     eigenlayer: eigenlayer.addresses,
     lido: { steth: await steth.getAddress(), queue: await lidoQueue.getAddress() },
     weth: await weth.getAddress(),
+    treasury: signers.treasury.address,
     roles: rolesOf(signers),
     ...(options.timings ? { timings: options.timings } : {}),
     ...(options.roleDelays ? { roleDelays: options.roleDelays } : {}),
@@ -146,6 +150,7 @@ export async function localNetwork(world: Outside): Promise<CompleteNetwork> {
     },
     lido: { steth: await world.steth.getAddress(), queue: await world.lidoQueue.getAddress() },
     weth: await world.weth.getAddress(),
+    treasury: signers.treasury.address,
     roles: rolesOf(signers),
     roleDelays: DEFAULT_ROLE_DELAYS,
     timings: DEFAULT_TIMINGS,
@@ -153,13 +158,14 @@ export async function localNetwork(world: Outside): Promise<CompleteNetwork> {
 }
 
 async function localSigners(provider: JsonRpcProvider): Promise<LocalSigners> {
-  const [admin, curator, guardian, upgrader, keeper, outside] = await Promise.all([
+  const [admin, curator, guardian, upgrader, keeper, treasury, outside] = await Promise.all([
     provider.getSigner(LOCAL_ACCOUNTS.admin),
     provider.getSigner(LOCAL_ACCOUNTS.curator),
     provider.getSigner(LOCAL_ACCOUNTS.guardian),
     provider.getSigner(LOCAL_ACCOUNTS.upgrader),
     provider.getSigner(LOCAL_ACCOUNTS.keeper),
+    provider.getSigner(LOCAL_ACCOUNTS.treasury),
     provider.getSigner(LOCAL_ACCOUNTS.outside),
   ]);
-  return { admin, curator, guardian, upgrader, keeper, outside };
+  return { admin, curator, guardian, upgrader, keeper, treasury, outside };
 }

@@ -47,6 +47,8 @@ const networkSchema = z.strictObject({
   }),
   lido: z.strictObject({ steth: address, queue: address }),
   weth: address.optional(),
+  /** Gets the protocol's part of AVS rewards, and can hand that on; the admin where it is left out. */
+  treasury: address.optional(),
   roles: z
     .strictObject({
       admin: address.optional(),
@@ -141,6 +143,7 @@ export function inputsFor(network: CompleteNetwork, deployer: string): Inputs {
     ...(eigenlayer.keyRegistrar === undefined ? {} : { keyRegistrar: eigenlayer.keyRegistrar }),
     lido: network.lido,
     weth: network.weth,
+    ...(network.treasury === undefined ? {} : { treasury: network.treasury }),
     roles: network.roles,
     roleDelays: network.roleDelays,
     timings: network.timings,

@@ -43,7 +43,6 @@ contract Rewards is IRewards, RewardsBooks {
         COORDINATOR = coordinator;
         FIRST_TREASURY = firstTreasury;
         CONFIGURATOR = configurator;
-        _disableInitializers();
     }
 
     /// @notice Ties the module to its tier. Called once, by the factory.

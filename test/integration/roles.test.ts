@@ -251,7 +251,13 @@ describe("roles", () => {
         const [immediate, delay] = (await canCall(signers.guardian, address, selector)) as [boolean, bigint];
         if (accessOf(contract, name).may === "role" && (immediate || delay > 0n)) may.push(`${contract}.${name}`);
       });
-      assert.deepEqual([...new Set(may)].sort(), ["Mandate.cancel", "RiskManager.quarantine", "Tier.pauseEntries"]);
+      assert.deepEqual([...new Set(may)].sort(), [
+        "Mandate.cancel",
+        "Rewards.raiseFloor",
+        "Rewards.withholdPay",
+        "RiskManager.quarantine",
+        "Tier.pauseEntries",
+      ]);
       const admin = await protocol.accessManager.getFunction("hasRole")(ROLES.admin, signers.guardian);
       assert.equal(admin[0], false);
       for (const { role } of roles) {

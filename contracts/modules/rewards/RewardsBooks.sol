@@ -67,8 +67,10 @@ abstract contract RewardsBooks is IRewardsTypes, AccessManagedUpgradeable, Reent
     /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
     IERC20 internal immutable WETH;
 
+    /// @custom:oz-upgrades-unsafe-allow constructor
     constructor(IERC20 weth) {
         WETH = weth;
+        _disableInitializers();
     }
 
     /// @dev Adds a batch; rewards of the same operator at the same terms join the last one.

@@ -11,6 +11,7 @@ import {RewardsBooks} from "./RewardsBooks.sol";
 /// @title The rare calls of Rewards: listing and floors, fees, treasury, drops
 /// @notice Rewards delegates to it, so storage, tokens, caller and roles are those of Rewards; called itself it can do
 /// nothing, because it is never initialised.
+/// @custom:oz-upgrades-unsafe-allow missing-initializer
 /// @dev A drop pays at most what it was funded with, whatever its tree says, so a wrong root harms only its own drop.
 contract RewardsConfigurator is RewardsBooks {
     using SafeERC20 for IERC20;
@@ -22,9 +23,7 @@ contract RewardsConfigurator is RewardsBooks {
     uint40 private constant MIN_OPEN = 90 days;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
-    constructor(IERC20 weth) RewardsBooks(weth) {
-        _disableInitializers();
-    }
+    constructor(IERC20 weth) RewardsBooks(weth) {}
 
     // ------------------------------------------------------------------------------------------------ sale
 
