@@ -220,7 +220,7 @@ export async function attachTier(
   const at = (kind: Kind, target: string) => new Contract(target, interfaceOf(kind, artifacts), runner);
   const tier = at("tier", address);
   const parts = tierParts.parse((await tier.getFunction("parts")()).toObject());
-  const rewards = await new Contract(parts.factory, REWARDS_OF, signer).getFunction("rewardsOf")(address);
+  const rewards = await new Contract(parts.factory, REWARDS_OF, runner).getFunction("rewardsOf")(address);
   return {
     address: getAddress(address),
     tier,
