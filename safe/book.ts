@@ -5,8 +5,9 @@ import { mergeInterfaces } from "../deploy/eigenlayer.ts";
 import { ROLES } from "../deploy/roles.ts";
 import { surfaces } from "../scripts/lib/surface.ts";
 
-/** What roles call beside the protocol. */
+/** What batches call beside the protocol's functions that change something. */
 const OUTSIDE = new Interface([
+  "function requireAccepted(address manager, uint64 role, address account) view",
   "function approve(address spender, uint256 amount)",
   "function transfer(address to, uint256 amount)",
 ]);

@@ -113,7 +113,7 @@ export async function rehearse(
   provider: Provider,
   book: Book,
   proposal: Proposal,
-  view?: View,
+  viewOf: (mandate: string) => View | undefined = () => undefined,
 ): Promise<Told<boolean>> {
   const safe = await checkProposal(provider, proposal);
   const failed = await simulate(provider, book, proposal);
@@ -123,7 +123,7 @@ export async function rehearse(
     failed === undefined
       ? `simulated on the chain as it is now: all ${proposal.calls.length} calls pass`
       : `simulated on the chain as it is now: call ${failed.index + 1} fails; ${failed.reason}`,
-    ...(await effects(provider, proposal, view)),
+    ...(await effects(provider, proposal, viewOf)),
     `signatures: ${given} of ${safe.threshold}, ${count}`,
   ];
   return { result: failed === undefined, lines };
@@ -137,15 +137,22 @@ const outlookSchema = z.looseObject({
 });
 
 /** For calls that carry a mandate: what it would do to the tier. */
-async function effects(provider: Provider, proposal: Proposal, view: View | undefined): Promise<string[]> {
+async function effects(
+  provider: Provider,
+  proposal: Proposal,
+  viewOf: (mandate: string) => View | undefined,
+): Promise<string[]> {
   const mandate = Interface.from(hardhatArtifacts("Mandate", "contracts/core/Mandate.sol").abi);
   const lens = Interface.from(hardhatArtifacts("SolvencyLens", "contracts/periphery/SolvencyLens.sol").abi);
   const lines: string[] = [];
-  for (const [i, { data }] of proposal.calls.entries()) {
+  for (const [i, { to, data }] of proposal.calls.entries()) {
     const parsed = mandate.parseTransaction({ data });
     if (parsed === null || !["propose", "execute", "tighten"].includes(parsed.name)) continue;
+    const view = viewOf(to);
     if (view === undefined) {
-      lines.push(`call ${i + 1} changes the mandate: name --tier and --lens to see what it does to U and the limits`);
+      lines.push(
+        `call ${i + 1} changes a mandate that no --deployment file names: ask SolvencyLens.outlook what it does to U`,
+      );
       continue;
     }
     const question = lens.encodeFunctionData("outlook", [view.tier, parsed.args[0]]);

@@ -1,5 +1,6 @@
 /** `npm run safe`: proposes, simulates, signs and executes calls of a role that a Safe holds. docs/RUNBOOK.md shows how. */
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { JsonRpcProvider } from "ethers";
 import * as z from "zod";
@@ -15,10 +16,12 @@ import {
   send,
   show,
   sign,
+  type View,
 } from "../safe/commands.ts";
 import { readKey } from "../safe/keys.ts";
 import { readProposal, writeProposal } from "../safe/proposal.ts";
 import { buildContracts } from "./lib/build.ts";
+import { type Names, namesOf } from "./lib/names.ts";
 
 const HELP = `npm run safe -- COMMAND FILE [options]
 
@@ -27,13 +30,14 @@ const HELP = `npm run safe -- COMMAND FILE [options]
                   [{"to", "function", "args", "value", "via", "of"}])
                   [--via auto|direct|schedule|execute|cancel] [--of ADDRESS] [--about TEXT] [--multisend ADDRESS]
   show FILE       what it does, in words; needs no chain
-  simulate FILE   runs it on the chain as it is now: --rpc URL [--tier ADDRESS --lens ADDRESS]
+  simulate FILE   runs it on the chain as it is now: --rpc URL
   sign FILE       adds a signature: [--rpc URL] [--keystore FILE] (or the key in SAFE_KEY); needs no chain
   add FILE SIGNATURE   adds one that was made elsewhere (EIP-712): --rpc URL
   execute FILE    sends it, once enough owners have signed: --rpc URL [--keystore FILE] (or SAFE_KEY); anybody may pay
 
 A call that needs a role with a delay is announced first (AccessManager.schedule); propose the same call again when the
-delay is over, and it is executed. A keystore's password is asked for, or read from SAFE_PASSWORD.`;
+delay is over, and it is executed. An ADDRESS may be a name of deployments/CHAIN.json (or of --deployment FILE): factory,
+accessManager, tierBeacon, weth, and SYMBOL, SYMBOL.mandate, SYMBOL.risk ... of a tier; in arguments @factory. A keystore's password is asked for, or read from SAFE_PASSWORD.`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -47,8 +51,7 @@ const { values, positionals } = parseArgs({
     about: { type: "string", default: "" },
     multisend: { type: "string", default: MULTI_SEND_ADDRESS },
     keystore: { type: "string" },
-    tier: { type: "string" },
-    lens: { type: "string" },
+    deployment: { type: "string" },
     help: { type: "boolean" },
   },
 });
@@ -58,14 +61,28 @@ function need(value: string | undefined, name: string): string {
   return value;
 }
 
-function specs(): CallSpec[] {
+// npm starts scripts in the project's folder; a file is meant as seen from where the command was typed
+const fromHere = (file: string) => resolve(process.env.INIT_CWD ?? process.cwd(), file);
+
+/** Names become addresses, in the arguments where they are marked: @factory. */
+function specs(names: Names): CallSpec[] {
+  const argument = (one: unknown) =>
+    typeof one === "string" && one.startsWith("@") ? names.resolve(one.slice(1)) : one;
+  return readCalls().map((spec) => {
+    const of = spec.of ?? values.of;
+    const named = { ...spec, to: names.resolve(spec.to), args: spec.args.map(argument) };
+    return of === undefined ? named : { ...named, of: names.resolve(of) };
+  });
+}
+
+function readCalls(): CallSpec[] {
   const via = z.enum(["auto", "direct", "schedule", "execute", "cancel"]).default("auto").parse(values.via);
   if (values.calls !== undefined) {
-    const parsed = callsSchema.safeParse(JSON.parse(readFileSync(values.calls, "utf8")));
+    const parsed = callsSchema.safeParse(JSON.parse(readFileSync(fromHere(values.calls), "utf8")));
     if (!parsed.success) throw new Error(`${values.calls} is not a list of calls:\n${z.prettifyError(parsed.error)}`);
     return parsed.data;
   }
-  return (values.call ?? []).map((text) => ({ ...parseCall(text, via), of: values.of }));
+  return (values.call ?? []).map((text) => parseCall(text, via));
 }
 
 async function main(): Promise<void> {
@@ -74,7 +91,7 @@ async function main(): Promise<void> {
     console.log(HELP);
     return;
   }
-  const path = need(file, "FILE");
+  const path = fromHere(need(file, "FILE"));
   await buildContracts();
   const book = new Book();
   const say = (lines: readonly string[]) => {
@@ -82,12 +99,16 @@ async function main(): Promise<void> {
   };
   const provider = values.rpc === undefined ? undefined : new JsonRpcProvider(values.rpc);
   const chain = () => provider ?? (need(undefined, "--rpc URL") as never);
+  const keystore = values.keystore && fromHere(values.keystore);
+  const known = async () =>
+    namesOf(Number((await chain().getNetwork()).chainId), values.deployment && fromHere(values.deployment));
   try {
     switch (command) {
       case "propose": {
+        const names = await known();
         const options = { safe: need(values.safe, "--safe ADDRESS"), multiSend: values.multisend, about: values.about };
-        const { result, lines } = await propose(chain(), book, specs(), options);
-        const rehearsal = await rehearse(chain(), book, result, view());
+        const { result, lines } = await propose(chain(), book, specs(names), options);
+        const rehearsal = await rehearse(chain(), book, result, viewOf(names));
         say([...show(book, result), ...lines, ...rehearsal.lines]);
         if (!rehearsal.result) throw new Error("Nothing was written: it would fail.");
         writeProposal(path, result);
@@ -99,7 +120,7 @@ async function main(): Promise<void> {
         return;
       case "simulate": {
         const proposal = readProposal(path);
-        const { result, lines } = await rehearse(chain(), book, proposal, view());
+        const { result, lines } = await rehearse(chain(), book, proposal, viewOf(await known()));
         say([...show(book, proposal), ...lines]);
         if (!result) process.exitCode = 1;
         return;
@@ -107,7 +128,7 @@ async function main(): Promise<void> {
       case "sign": {
         const proposal = readProposal(path);
         say(show(book, proposal));
-        const { result, lines } = await sign(await readKey(values.keystore), proposal, provider);
+        const { result, lines } = await sign(await readKey(keystore), proposal, provider);
         writeProposal(path, result);
         say(lines);
         return;
@@ -121,7 +142,7 @@ async function main(): Promise<void> {
       case "execute": {
         const proposal = readProposal(path);
         say(show(book, proposal));
-        const sender = (await readKey(values.keystore)).connect(chain());
+        const sender = (await readKey(keystore)).connect(chain());
         say((await send(sender, book, proposal)).lines);
         return;
       }
@@ -133,9 +154,12 @@ async function main(): Promise<void> {
   }
 }
 
-function view() {
-  const { tier, lens } = values;
-  return tier === undefined || lens === undefined ? undefined : { tier, lens };
+/** Where the effect of a mandate can be asked for: of tiers that the deployment's file names. */
+function viewOf({ lens, tierOf }: Names): (mandate: string) => View | undefined {
+  return (mandate) => {
+    const tier = tierOf(mandate);
+    return tier === undefined || lens === undefined ? undefined : { tier, lens };
+  };
 }
 
 try {
