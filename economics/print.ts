@@ -1,6 +1,6 @@
 /** What a curator reads in a terminal of 100 columns. */
 
-import { WAD } from "../model/index.ts";
+import { Premium, WAD } from "../model/index.ts";
 import { type Printer, table } from "../scenario/print.ts";
 import { formatDuration, formatEth, formatUnits } from "../scenario/units.ts";
 import type { Books } from "./chain.ts";
@@ -23,6 +23,10 @@ export function printCalculation(p: Printer, calculation: Calculation, books?: B
     `  ${terms.agents.length} agents, margin ${pct(bps(terms.margin), 1)}, haircut ${pct(bps(terms.haircut), 1)}, ` +
       `buffer ${pct(bps(terms.buffer), 1)}, cap ${eth(terms.cap, 0)} ETH`,
   );
+  const weights = terms.agents.reduce((total, { weight }) => total + weight, 0n);
+  if (weights < 10_000n) {
+    p.line(p.yellow(`  The weights add up to ${pct(bps(weights))}: the rest stays idle and earns nothing.`));
+  }
   if (books !== undefined) printBooks(p, calculation, books);
 
   heading(p, `Needed, for a tier worth ${eth(size.value)} ETH`);
@@ -97,7 +101,7 @@ export function printCalculation(p: Printer, calculation: Calculation, books?: B
   if (merged.length > ROWS) p.line(`  and ${merged.length - ROWS} smaller ones`);
   note(
     p,
-    `* among the ${terms.k} largest. Each row, in ETH: the group takes all that is allocated to it, alone; U after that. "exposed": days on which another ${terms.k === 1 ? "group" : `${terms.k} groups`} could then reach the senior (U above 1 at b = 0); keepers cut allocations on the day of the slash and EigenLayer takes 14 days. "closed": days until U is at most 1 again without new junior money; entries, restaking and junior exits are closed meanwhile. "reopens": ETH of junior that would do it at once. A smaller slash can close a tier for longer, because nothing is cut until U passes 1 at b = 0.`,
+    `* among the ${terms.k} largest. Each row, in ETH: the group takes all that is allocated to it, alone; U after that. "exposed": days on which another ${terms.k === 1 ? "group" : `${terms.k} groups`} could then reach the senior (U above 1 at b = 0); keepers cut allocations on the day of the slash and EigenLayer takes 14 days. "closed": days until U is at most 1 again without new junior money; entries, restaking and junior exits are closed meanwhile. "reopens": ETH of junior that would do it at once. A smaller slash can close a tier for longer, because nothing is cut until U passes 1 at b = 0; lower targets, which a curator may set at once, open it again.`,
   );
 
   heading(p, "A year without a loss");
@@ -118,6 +122,14 @@ export function printCalculation(p: Printer, calculation: Calculation, books?: B
       "AVS rewards at which the senior earns what plain staking pays",
     ],
   ]);
+  if (assumptions.utilisation !== Premium.TARGET) {
+    const moves = assumptions.utilisation > Premium.TARGET ? "rises" : "falls";
+    p.line(
+      p.yellow(
+        `  The base rate rests at U = 90 % only: as long as U stays here, it ${moves}, as in the simulated years below.`,
+      ),
+    );
+  }
   if (returns.capped) p.line(p.yellow("  The premium takes half of the senior's yield, which is the most it may."));
   if (!returns.satisfied)
     p.line(p.yellow("  The junior asks for more than the premium can pay: the highest base rate, 20 %, is used."));
@@ -199,6 +211,13 @@ function printSimulation(p: Printer, { simulation, assumptions, terms }: Calcula
         : `on average, with new junior money after ${assumptions.refillDays} days`,
     ],
   ]);
+  if (simulation.junior.mean < Number(assumptions.market.stakingYield) / 1e18) {
+    p.line(
+      p.yellow(
+        "  On average the junior earns less than plain staking pays: expect it to ask for more, or to stay away.",
+      ),
+    );
+  }
   note(p, '"worst 5 %" is the mean of the worst twentieth of the years. "exposed" and "closed" as above.');
 }
 
@@ -210,7 +229,7 @@ function printAssumptions(p: Printer, { assumptions }: Calculation): void {
     "baseRate" in pricing
       ? `The premium's base rate is ${pct(pricing.baseRate)} and U stays at ${pct(assumptions.utilisation, 0)}; on the chain the rate moves until senior and junior agree.`
       : `The base rate moves until the junior earns ${pct(pricing.juniorAsks)} a year without a loss.`,
-    "Everything but the buffer is restaked at the target magnitudes. Nobody enters or leaves in the simulated year.",
+    "All that the weights name, but the buffer, is restaked at the target magnitudes. Nobody enters or leaves in the simulated year.",
     "Keepers act on the day of a slash, EigenLayer and Lido do not pause, deallocation takes 14 days, the staking token loses nothing.",
     `Sets slash independently, except within a slasher group (${pct(hazard.together, 0)}: the same part on the same day)${hazard.spread > 0n ? ` and with ${pct(hazard.spread, 1)} for each other group` : ""}.`,
   ];

@@ -1,5 +1,7 @@
 /** Needed junior: the gate's own figure, to the wei, and as the specification's formula has it. */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
 import { describe, test } from "node:test";
 import fc from "fast-check";
 import {
@@ -17,6 +19,7 @@ import {
   Uncoverable,
 } from "../../economics/index.ts";
 import { Exposure, WAD } from "../../model/index.ts";
+import { ROOT } from "../../scripts/lib/tools.ts";
 import { anyMandate, BASE, equalGroups } from "./mandates.ts";
 
 const amount = fc.bigInt({ min: WAD, max: 1_000_000n * WAD });
@@ -141,6 +144,17 @@ describe("needed junior", () => {
   });
 });
 
+test("SPEC 4.1: an exposure is the stake and two wei, times the target in billionths, rounded up", () => {
+  const sets = [{ name: "S" }];
+  const third = {
+    ...BASE,
+    sets,
+    agents: [{ name: "A", weight: 5_000n, targets: [{ set: "S", magnitude: WAD / 3n }] }],
+  };
+  assert.deepEqual(deployed(third, 100n).exposure, [52n * 333_333_334n]);
+  assert.deepEqual(deployed({ ...third, buffer: 400n }, 100n).exposure, [50n * 333_333_334n]);
+});
+
 describe("room for more senior", () => {
   test("is gone at the least junior, and there at 90 %", () => {
     const terms = equalGroups(16, WAD / 16n);
@@ -209,4 +223,21 @@ describe("the whole calculation", () => {
     // 9.375 % and 3.125 %
     assert.equal(percentOf(worst.share, WAD).toFixed(2), "12.50");
   });
+});
+
+test("the calculation runs where there are no files: it imports nothing but itself and the mirror of the maths", () => {
+  const seen = new Set<string>();
+  const visit = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    for (const [, from = ""] of readFileSync(file, "utf8").matchAll(
+      /^(?:import|export) (?!type )[^;]*?from "([^"]+)";/gms,
+    )) {
+      assert.match(from, /^\.\.?\//, `${relative(ROOT, file)} imports ${from}`);
+      visit(resolve(dirname(file), from));
+    }
+  };
+  visit(join(ROOT, "economics/index.ts"));
+  assert.ok(seen.size > 10);
+  for (const file of seen) assert.match(relative(ROOT, file), /^(economics|model)\/|^scenario\/units\.ts$/);
 });

@@ -203,6 +203,7 @@ describe("simulated years", () => {
       for (let path = 0; path < 500; path++) {
         for (const list of drawSlashes(terms, groupOf, { ...hazard, together }, 365, randomStream(3, path)).values()) {
           slashes++;
+          assert.ok(list.length > 0);
           const groups = list.map(({ set }) => groupOf[set]);
           if (new Set(groups).size < groups.length) {
             pairs++;
