@@ -3,6 +3,7 @@
  * to the wei (`test/model` compares them on random input). For keepers, apps and scenarios: `Exposure.limit(line, k, …)`.
  */
 export * as Attribution from "./attribution.ts";
+export * as DutchAuction from "./auction.ts";
 export { ModelError } from "./errors.ts";
 export * as Exposure from "./exposure.ts";
 export { WAD, YEAR } from "./integer.ts";

@@ -112,6 +112,7 @@ function stages(): Stage[] {
       steps: [nodeStep("upgrades", QUIET, join("scripts", "upgrades.ts"))],
     },
     { name: "scripts", about: "tests of the tools", ...nodeTests("test/scripts/**/*.test.ts") },
+    { name: "drops", about: "who gets what of a Merkle drop", ...nodeTests("test/drops/**/*.test.ts") },
     { name: "model", about: "the mirror of the maths against the contracts", ...nodeTests("test/model/**/*.test.ts") },
     {
       name: "economics",

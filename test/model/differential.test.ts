@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import fc from "fast-check";
-import { Attribution, Exposure, Premium, Queue, Waterfall } from "../../model/index.ts";
+import { Attribution, DutchAuction, Exposure, Premium, Queue, Waterfall } from "../../model/index.ts";
 import { deploy, type Harness, type Outcome, outcomeOf } from "./harness.ts";
 
 const RUNS = Number(process.env.MODEL_RUNS ?? 240);
@@ -73,6 +73,21 @@ describe("the mirror equals the Solidity to the wei", () => {
       );
     });
   }
+
+  describe("DutchAuction", () => {
+    agree("price", fc.tuple(upTo(128), upTo(128), seconds), (...args) => args, DutchAuction.price);
+    agree("cost", fc.tuple(upTo(128), upTo(128)), (...args) => args, DutchAuction.cost);
+    agree(
+      "next",
+      fc.tuple(
+        upTo(128),
+        upTo(128).map((amount) => amount + 1n),
+        upTo(128),
+      ),
+      (...args) => args,
+      DutchAuction.next,
+    );
+  });
 
   describe("Waterfall", () => {
     agree("total", fc.tuple(books), (b) => [flat(b)], Waterfall.total);

@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {Attribution} from "../../../contracts/libraries/Attribution.sol";
+import {DutchAuction} from "../../../contracts/libraries/DutchAuction.sol";
 import {Exposure} from "../../../contracts/libraries/Exposure.sol";
 import {Premium} from "../../../contracts/libraries/Premium.sol";
 import {Queue} from "../../../contracts/libraries/Queue.sol";
@@ -50,6 +51,20 @@ contract MathHarness {
     {
         borne = Waterfall.lose(b, amount);
         return (b, borne);
+    }
+
+    // DutchAuction
+
+    function price(uint256 start, uint256 floor, uint256 elapsed) external pure returns (uint256) {
+        return DutchAuction.price(start, floor, elapsed);
+    }
+
+    function cost(uint256 amount, uint256 price_) external pure returns (uint256) {
+        return DutchAuction.cost(amount, price_);
+    }
+
+    function next(uint256 proceeds, uint256 amount, uint256 floor) external pure returns (uint256) {
+        return DutchAuction.next(proceeds, amount, floor);
     }
 
     // Premium
