@@ -17,6 +17,16 @@ const chain = {
   accounts: { count: 50, accountsBalance: 10n ** 24n },
 } as const;
 
+/**
+ * A copy of a public network (`hardhat node --network fork --fork URL`). Its accounts are not the usual ones: whoever
+ * knows those keys has long given them code on public networks, which would keep what they are paid.
+ */
+const fork = {
+  ...chain,
+  hardfork: "prague",
+  accounts: { ...chain.accounts, path: "m/44'/60'/31337'/0" },
+} as const;
+
 export default defineConfig({
   paths: { sources: "./contracts", tests: { solidity: "./test/solidity" } },
   solidity: {
@@ -35,6 +45,6 @@ export default defineConfig({
     },
   },
   tasks: [forgeTask],
-  networks: { default: chain, node: chain },
+  networks: { default: chain, node: chain, fork },
   test: { solidity: { fuzz: { runs: 256 }, invariant: { runs: 5, depth: 40, failOnRevert: true } } },
 });

@@ -3,6 +3,7 @@
  * is one sentence that names the address, what was found, and what was expected.
  */
 import { Contract, getAddress, isError, type Provider } from "ethers";
+import * as z from "zod";
 import type { Network } from "./network.ts";
 
 const FACES = {
@@ -87,6 +88,9 @@ export async function checkNetwork(provider: Provider, network: Network): Promis
       return await new Contract(address, FACES[face], provider).getFunction(fn)(...args);
     } catch (error) {
       if (!isError(error, "CALL_EXCEPTION") && !isError(error, "BAD_DATA")) throw error;
+      const words = nodeWords(error);
+      // a node that cannot answer at all says nothing about the contract
+      if (words !== undefined && !/revert/i.test(words)) throw new Error(`The node refuses to answer ${fn}: ${words}`);
       say(`${name} (${address}) does not answer ${fn}: it is another contract, or another version of it.`);
       return undefined;
     }
@@ -161,6 +165,11 @@ export async function checkNetwork(provider: Provider, network: Network): Promis
   }
   return differences;
 }
+
+const nodeError = z.object({ info: z.object({ error: z.object({ message: z.string() }) }) });
+
+/** What the node itself said, below ethers' words. */
+const nodeWords = (error: unknown): string | undefined => nodeError.safeParse(error).data?.info.error.message;
 
 /** As versions are ordered; anything that is none is older than all. */
 function compare(one: string, other: string): number {

@@ -2,9 +2,10 @@
  * Everything for a local chain in one call: WETH, Lido with its withdrawal queue, EigenLayer (our stand-in or the real
  * bytecode), EigenLayer's strategy for stETH, and Bulkhead. The scenario and the integration tests start from here.
  */
-import { Contract, type JsonRpcProvider, type JsonRpcSigner, parseEther } from "ethers";
+import { Contract, Interface, type JsonRpcProvider, type JsonRpcSigner, parseEther } from "ethers";
 import * as z from "zod";
 import { LOCAL_CHAIN_ID } from "../deployments/index.ts";
+import { checkNetwork } from "./check.ts";
 import {
   chosenEigenLayer,
   deployContract,
@@ -13,9 +14,10 @@ import {
   type EigenLayerDeployment,
   type EigenLayerKind,
   hardhatArtifacts,
+  LOCAL_EIGENLAYER,
   send,
 } from "./eigenlayer.ts";
-import type { CompleteNetwork } from "./network.ts";
+import { type CompleteNetwork, complete, inputsFor, type Network, NetworkError } from "./network.ts";
 import { DEFAULT_TIMINGS, deployProtocol, type Protocol, type Timings } from "./protocol.ts";
 import { DEFAULT_ROLE_DELAYS, type RoleDelays, type RoleHolders } from "./roles.ts";
 
@@ -125,6 +127,58 @@ export async function deployOutside(provider: JsonRpcProvider, options: LocalOpt
     .parse(await core.strategyFactory.getFunction("deployedStrategies")(await steth.getAddress()));
 
   return { provider, signers, eigenlayer, core, weth, steth, lidoQueue, strategy };
+}
+
+/**
+ * The same on a copy of a public network: nothing is deployed, everything is found and checked. The stand-ins' ABIs are
+ * those of the deployed contracts, as far as anybody here calls them.
+ */
+export async function attachOutside(
+  provider: JsonRpcProvider,
+  network: Network,
+  file: string,
+): Promise<Outside & { readonly network: CompleteNetwork }> {
+  const signers = await localSigners(provider);
+  // the copy has an id of its own, so that nothing signed here is worth anything there
+  const here = { ...network, chainId: LOCAL_CHAIN_ID, roles: rolesOf(signers), rolesMayBeKeys: true };
+  const found = complete(here, file);
+  const differences = await checkNetwork(provider, found);
+  if (differences.length > 0)
+    throw new NetworkError(
+      `${network.name} is not as ${file} says:\n${differences.map((one) => `  ${one}`).join("\n")}`,
+    );
+  const face = (name: string) => Interface.from(hardhatArtifacts(name, `${LOCAL_EIGENLAYER}/${name}.sol`).abi);
+  const interfaces = {
+    delegationManager: face("LocalDelegationManager"),
+    strategyManager: face("LocalStrategyManager"),
+    allocationManager: face("LocalAllocationManager"),
+    strategyFactory: face("LocalStrategyFactory"),
+    permissionController: face("LocalPermissionController"),
+    rewardsCoordinator: face("LocalRewardsCoordinator"),
+  };
+  const { eigenlayer: e, lido, weth } = found;
+  const addresses = inputsFor(found, signers.admin.address).eigenlayer;
+  const connect = (name: EigenLayerContract) => new Contract(addresses[name], interfaces[name], provider);
+  const at = (address: string, name: string, source: string) =>
+    new Contract(address, hardhatArtifacts(name, source).abi, provider);
+  return {
+    provider,
+    signers,
+    network: found,
+    eigenlayer: { kind: "real", delays: e.delays, addresses, interfaces },
+    core: {
+      delegationManager: connect("delegationManager"),
+      strategyManager: connect("strategyManager"),
+      allocationManager: connect("allocationManager"),
+      strategyFactory: connect("strategyFactory"),
+      permissionController: connect("permissionController"),
+      rewardsCoordinator: connect("rewardsCoordinator"),
+    },
+    weth: at(weth, "LocalWETH", "contracts/local/LocalWETH.sol"),
+    steth: at(lido.steth, "LocalLido", "contracts/local/lido/LocalLido.sol"),
+    lidoQueue: at(lido.queue, "LocalLidoWithdrawalQueue", "contracts/local/lido/LocalLidoWithdrawalQueue.sol"),
+    strategy: e.strategy,
+  };
 }
 
 const rolesOf = ({ admin, curator, guardian, upgrader }: LocalSigners): RoleHolders => ({

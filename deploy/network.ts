@@ -69,6 +69,11 @@ export const NETWORKS = ["mainnet", "hoodi"] as const;
 
 export const networkFile = (name: string): string => fileURLToPath(new URL(`networks/${name}.yaml`, import.meta.url));
 
+/** The configuration of a public network by its chain id; undefined where there is none. */
+export function networkFileOf(chainId: number): string | undefined {
+  return NETWORKS.map(networkFile).find((file) => loadNetwork(file).chainId === chainId);
+}
+
 export function loadNetwork(file: string): Network {
   let text: string;
   try {

@@ -67,6 +67,11 @@ export interface ProtocolAddresses {
 }
 
 export interface Protocol {
+  readonly inputs: Inputs;
+  /** Address of a contract under the plan's id. */
+  readonly addressOf: (id: string) => string;
+  /** Transactions that created the contracts, by the plan's id; empty where it was deployed earlier. */
+  readonly creations: ReadonlyMap<string, string>;
   readonly addresses: ProtocolAddresses;
   readonly eigenlayer: EigenLayerAddresses;
   readonly timings: Timings;
@@ -90,17 +95,19 @@ export async function deployProtocol(options: ProtocolOptions): Promise<Protocol
   const plan = planOf(inputs, artifacts);
   const contracts = new Map<string, Contract>();
   const addresses = new Map<string, string>();
+  const creations = new Map<string, string>();
   const addressOf = (id: string) => known(addresses, id);
   for (const { id, source, args } of plan.contracts) {
     const resolved = args.map((argument) => resolveArgument(argument, addressOf));
     const contract = await deployContract(options.signer, artifacts(source.name, source.file), ...resolved);
     contracts.set(id, contract);
     addresses.set(id, await contract.getAddress());
+    creations.set(id, contract.deploymentTransaction()?.hash ?? "");
   }
   const accessManager = known(contracts, "accessManager");
   for (const { fn, args } of plan.calls)
     await send(accessManager, fn, ...args.map((argument) => resolveArgument(argument, addressOf)));
-  return attachProtocol(inputs, addressOf, options.signer, artifacts);
+  return { ...attachProtocol(inputs, addressOf, options.signer, artifacts), creations };
 }
 
 /** What a deployment is told, with the defaults filled in. */
@@ -130,6 +137,9 @@ export function attachProtocol(
   const byKind = <T>(make: (kind: Kind) => T) =>
     Object.fromEntries(KINDS.map((kind) => [kind, make(kind)])) as Record<Kind, T>;
   return {
+    inputs,
+    addressOf,
+    creations: new Map(),
     addresses: {
       accessManager: addressOf("accessManager"),
       factory: addressOf("factory"),

@@ -57,6 +57,14 @@ export function readDocument<Schema extends z.ZodType>(
   throw new ScenarioFileError(list.join("\n"));
 }
 
+/** What a story may not tell on a copy of a public network, where Lido's oracle is somebody else. */
+export function forkComplaint(scenario: Scenario): string | undefined {
+  if (scenario.staking.yield > 0n) return "On a fork nobody reports Lido's rewards: write yield: 0 % under staking.";
+  const steps = scenario.story.flatMap(({ steps: list }) => list);
+  const losses = steps.some((step) => (step["staking loss"] ?? step.refused?.step["staking loss"]) !== undefined);
+  return losses ? "On a fork nobody reports a loss of Lido: leave the staking losses out." : undefined;
+}
+
 /** Every unknown key is a problem of its own; the innermost problem of a union is the telling one. */
 function problemsOf(issue: z.core.$ZodIssue): Problem[] {
   const path = issue.path.filter((key) => typeof key !== "symbol");

@@ -10,6 +10,10 @@ export interface Options {
   readonly keep: boolean;
   readonly port: number | undefined;
   readonly eigenlayer: EigenLayerKind;
+  /** JSON-RPC address of the network to copy. */
+  readonly fork: string | undefined;
+  /** Its configuration, where it is none of ours. */
+  readonly networkConfig: string | undefined;
 }
 
 export class OptionError extends Error {
@@ -17,6 +21,7 @@ export class OptionError extends Error {
 }
 
 export const DEFAULT_SCENARIO = "scenarios/default.yaml";
+export const FORK_SCENARIO = "scenarios/fork.yaml";
 
 export const HELP = `Bulkhead: play a scenario on a local chain.
 
@@ -26,6 +31,10 @@ export const HELP = `Bulkhead: play a scenario on a local chain.
                                            addresses, accounts and RPC URL (also written to .local/chain.json)
   npm start -- --keep --port 8545          on a port of your choice
   npm start -- --eigenlayer real           on EigenLayer's own bytecode instead of the stand-in (needs cargo)
+  npm start -- --fork URL                  on a copy of a public network, with the deployed EigenLayer, Lido and WETH
+                                           (by default the story ${FORK_SCENARIO}); nothing is sent to URL
+  npm start -- --fork URL --network-config FILE
+                                           of a network that has no file in deploy/networks/
   npm start -- --help                      this page
 
 The story's tiers, AVSs, people, steps and expectations are in the file; edit it, or copy it and start from there.
@@ -38,6 +47,8 @@ const FLAGS = {
   keep: { type: "boolean" },
   port: { type: "string" },
   eigenlayer: { type: "string" },
+  fork: { type: "string" },
+  "network-config": { type: "string" },
 } as const;
 
 export function readOptions(args: readonly string[], environment: NodeJS.ProcessEnv = process.env): Options {
@@ -50,9 +61,10 @@ export function readOptions(args: readonly string[], environment: NodeJS.Process
       `There is no option ${flag}. ${meant ? `Did you mean ${meant}?` : `There are ${names.join(", ")}.`}`,
     );
   }
-  let values: { help?: boolean; scenario?: string; keep?: boolean; port?: string; eigenlayer?: string };
+  const parse = () => parseArgs({ args: [...args], options: FLAGS, allowPositionals: false }).values;
+  let values: ReturnType<typeof parse>;
   try {
-    ({ values } = parseArgs({ args: [...args], options: FLAGS, allowPositionals: false }));
+    values = parse();
   } catch (error) {
     const [first] = (error instanceof Error ? error.message : String(error)).split("\n");
     throw new OptionError(`${first ?? "The options are wrong"}. See npm start -- --help`);
@@ -63,11 +75,23 @@ export function readOptions(args: readonly string[], environment: NodeJS.Process
   if (port !== undefined && !(Number.isInteger(port) && port > 0 && port < 65_536)) {
     throw new OptionError(`"${values.port}" is no port. Write a number from 1 to 65535.`);
   }
+  const { fork, "network-config": networkConfig } = values;
+  if (fork !== undefined && !/^https?:$/.test(URL.parse(fork)?.protocol ?? "")) {
+    throw new OptionError(`"${fork}" is no address of a node. Write --fork https://...`);
+  }
+  if (fork === undefined && networkConfig !== undefined) {
+    throw new OptionError("--network-config describes the network that --fork copies: name both.");
+  }
+  if (fork !== undefined && kind.data === "real") {
+    throw new OptionError("A fork has its own EigenLayer: leave --eigenlayer out.");
+  }
   return {
     help: values.help ?? false,
-    scenario: values.scenario ?? DEFAULT_SCENARIO,
+    scenario: values.scenario ?? (fork === undefined ? DEFAULT_SCENARIO : FORK_SCENARIO),
     keep: values.keep ?? false,
     port,
     eigenlayer: kind.data,
+    fork,
+    networkConfig,
   };
 }

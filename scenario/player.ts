@@ -319,7 +319,7 @@ export class Player {
   async #lidoDay(): Promise<void> {
     const { chain, faces, addresses, accounts, scenario } = this.world;
     const passed = chain.head.time - this.#lastReport;
-    if (passed < DAY) return;
+    if (!this.world.oracle || passed < DAY) return;
     const steth = { from: accounts.outside, to: addresses.steth, face: faces.steth };
     const pooled = await chain.get<bigint>({ ...steth, fn: "getTotalPooledEther" });
     const reward = (pooled * scenario.staking.yield * BigInt(passed)) / (WAD * YEAR * BigInt(DAY));
@@ -343,6 +343,7 @@ export class Player {
 
   async #stakingLoss(part: bigint): Promise<void> {
     const { chain, faces, addresses, accounts } = this.world;
+    if (!this.world.oracle) throw new StoryError("On a fork nobody plays Lido's oracle: leave staking losses out.");
     const steth = { from: accounts.outside, to: addresses.steth, face: faces.steth };
     const pooled = await chain.get<bigint>({ ...steth, fn: "getTotalPooledEther" });
     const loss = (pooled * part) / WAD;

@@ -1,20 +1,26 @@
 /** `npm start`: a chain, the protocol, a story, and the verdict. Exit codes: 0 all held, 1 something failed, 2 bad input. */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { isAbsolute, join, resolve } from "node:path";
+import { isAbsolute, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Chain, startChain } from "../scripts/chain.ts";
+import { JsonRpcProvider } from "ethers";
+import { checkNetwork } from "../deploy/check.ts";
+import { loadNetwork, type Network, NetworkError, networkFileOf } from "../deploy/network.ts";
+import { planOf } from "../deploy/plan.ts";
+import { recordOf } from "../deploy/record.ts";
+import { saveDeployment } from "../deployments/index.ts";
+import { type Chain, rpc, startChain } from "../scripts/chain.ts";
 import { ROOT } from "../scripts/lib/tools.ts";
 import { view } from "./books.ts";
 import { ExpectationError } from "./expectations.ts";
 import { Invariants } from "./invariants.ts";
 import { Journal } from "./journal.ts";
-import { loadScenario, ScenarioFileError } from "./load.ts";
+import { forkComplaint, loadScenario, ScenarioFileError } from "./load.ts";
 import { HELP, OptionError, type Options, readOptions } from "./options.ts";
 import { Player, StoryError, verbOf } from "./player.ts";
 import { dayOf, type Printer, printer, termsLine } from "./print.ts";
 import type { Scenario, Step } from "./schema.ts";
 import { printLosses, printPeople, printVerdicts } from "./summary.ts";
-import { buildWorld, type World } from "./world.ts";
+import { buildForkedWorld, buildWorld, type World } from "./world.ts";
 
 const ADDRESS_FILE = ".local/chain.json";
 
@@ -25,6 +31,7 @@ export async function main(args: readonly string[], build: () => Promise<void>):
   const p = printer(process.stdout);
   let options: Options;
   let scenario: Scenario;
+  let original: Original | undefined;
   try {
     options = readOptions(args);
     if (options.help) {
@@ -40,26 +47,40 @@ export async function main(args: readonly string[], build: () => Promise<void>):
         ? resolve(from, given)
         : join(ROOT, given);
     scenario = loadScenario(file);
+    original = options.fork === undefined ? undefined : await originalOf(options.fork, options.networkConfig, from);
+    const complaint = original && forkComplaint(scenario);
+    if (complaint !== undefined) throw new ScenarioFileError(`${file}: ${complaint}`);
   } catch (error) {
-    if (!(error instanceof OptionError || error instanceof ScenarioFileError)) throw error;
-    process.stderr.write(`${error.message}\n`);
+    const known = [OptionError, ScenarioFileError, NetworkError].some((kind) => error instanceof kind);
+    if (!known) throw error;
+    process.stderr.write(`${(error as Error).message}\n`);
     return 2;
   }
 
   await build();
   const begin = performance.now();
   const seconds = () => ((performance.now() - begin) / 1000).toFixed(1);
-  const chain = await startChain(options.port === undefined ? {} : { port: options.port });
+  const chain = await startChain({
+    ...(options.port === undefined ? {} : { port: options.port }),
+    ...(original === undefined ? {} : { fork: original.url }),
+  });
   try {
     p.line(p.bold(scenario.title));
     if (scenario.about !== undefined) for (const line of wrap(scenario.about)) p.line(line);
     p.line();
     const log = (line: string) => p.line(p.dim(`  ${line} (${seconds()} s)`));
-    log(`a local chain runs at ${chain.url}`);
-    const world = await buildWorld(scenario, chain.url, options.eigenlayer, log);
-    log(
-      `EigenLayer (${options.eigenlayer === "local" ? "stand-in" : "real bytecode"}), Lido and Bulkhead are deployed`,
-    );
+    let world: World;
+    if (original) {
+      log(`a copy of ${original.network.name} runs at ${chain.url}`);
+      world = await buildForkedWorld(scenario, chain.url, original.network, original.file, log);
+      log("Bulkhead is deployed on it");
+    } else {
+      log(`a local chain runs at ${chain.url}`);
+      world = await buildWorld(scenario, chain.url, options.eigenlayer, log);
+      log(
+        `EigenLayer (${options.eigenlayer === "local" ? "stand-in" : "real bytecode"}), Lido and Bulkhead are deployed`,
+      );
+    }
     const held = await tell(p, world, scenario);
     p.line();
     p.line(
@@ -69,9 +90,48 @@ export async function main(args: readonly string[], build: () => Promise<void>):
     );
     if (options.keep) await keep(p, world, chain);
     return held ? 0 : 1;
+  } catch (error) {
+    if (!(error instanceof NetworkError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    return 2;
   } finally {
     await chain.stop();
   }
+}
+
+/** The network that a fork copies. */
+interface Original {
+  readonly url: string;
+  readonly file: string;
+  readonly network: Network;
+}
+
+async function originalOf(url: string, config: string | undefined, from: string): Promise<Original> {
+  let chainId: number;
+  try {
+    chainId = Number(await rpc(url, "eth_chainId", []));
+  } catch (error) {
+    const cause = error instanceof Error ? (error.cause ?? error) : error;
+    throw new OptionError(`The node after --fork does not answer: ${cause instanceof Error ? cause.message : cause}`);
+  }
+  const file = config === undefined ? networkFileOf(chainId) : resolve(from, config);
+  if (file === undefined)
+    throw new OptionError(`No file in deploy/networks/ is of chain ${chainId}: name one with --network-config.`);
+  const network = loadNetwork(file);
+  if (network.chainId !== chainId)
+    throw new NetworkError(`The node after --fork is on chain ${chainId}; ${file} is of chain ${network.chainId}.`);
+  const provider = new JsonRpcProvider(url, chainId, { staticNetwork: true });
+  try {
+    // who holds the roles there does not matter: here the copy's accounts do
+    const differences = await checkNetwork(provider, { ...network, roles: {} });
+    if (differences.length > 0)
+      throw new NetworkError(
+        `${network.name} is not as ${file} says:\n${differences.map((one) => `  ${one}`).join("\n")}`,
+      );
+  } finally {
+    provider.destroy();
+  }
+  return { url, file, network };
 }
 
 /** Plays the whole story; true if everything held. */
@@ -184,6 +244,7 @@ async function keep(p: Printer, world: World, chain: Chain): Promise<void> {
       ...Object.fromEntries(world.accounts.people),
     },
   };
+  const deployment = await record(world, chain);
   mkdirSync(join(ROOT, ".local"), { recursive: true });
   writeFileSync(join(ROOT, ADDRESS_FILE), `${JSON.stringify(book, null, 2)}\n`);
   p.line();
@@ -196,8 +257,11 @@ async function keep(p: Printer, world: World, chain: Chain): Promise<void> {
   };
   print("contracts", book.contracts);
   for (const [name, tier] of Object.entries(book.tiers)) print(`tier ${name}`, tier);
-  print("accounts (unlocked, and the usual test keys of a development chain)", book.accounts);
-  p.line(`  The same is in ${ADDRESS_FILE}. Ctrl-C ends it.`);
+  const keys = world.oracle ? ", and the usual test keys of a development chain" : "";
+  print(`accounts (unlocked${keys})`, book.accounts);
+  p.line(
+    `  The same is in ${ADDRESS_FILE}; with ABIs and blocks, for programs, in ${relative(ROOT, deployment)}. Ctrl-C ends it.`,
+  );
   await new Promise<void>((done) => {
     const timer = setInterval(() => {}, 60_000);
     const end = () => {
@@ -206,6 +270,33 @@ async function keep(p: Printer, world: World, chain: Chain): Promise<void> {
     };
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, end);
   });
+}
+
+/** Writes down for programs what is deployed; returns the file. */
+async function record(world: World, chain: Chain): Promise<string> {
+  const { inputs, addressOf, creations } = world.protocol;
+  const provider = new JsonRpcProvider(chain.url, undefined, { staticNetwork: true, cacheTimeout: -1 });
+  try {
+    const blocks = new Map<string, number>();
+    for (const [id, hash] of creations) {
+      const receipt = await provider.getTransactionReceipt(hash);
+      if (receipt) blocks.set(addressOf(id), receipt.blockNumber);
+    }
+    return saveDeployment(
+      await recordOf({
+        network: "local",
+        chainId: 31_337,
+        strategy: world.addresses.strategy,
+        inputs,
+        plan: planOf(inputs),
+        addressOf,
+        provider,
+        blockOf: (address) => blocks.get(address),
+      }),
+    );
+  } finally {
+    provider.destroy();
+  }
 }
 
 // Run as a script it takes the contracts as they are compiled; `npm start` compiles them first.

@@ -1,8 +1,9 @@
 /** Builds what a scenario file names: tiers with their agents, AVSs with their operator sets, and people with accounts. */
 import { AbiCoder, type Contract, getAddress, Interface, JsonRpcProvider, type JsonRpcSigner, Wallet } from "ethers";
 import { type EigenLayerKind, hardhatArtifacts, send } from "../deploy/eigenlayer.ts";
-import { deployLocal, FIRST_USER_ACCOUNT, type LocalDeployment } from "../deploy/local.ts";
-import { openAgent, openTier, type TierContracts } from "../deploy/protocol.ts";
+import { attachOutside, deployLocal, FIRST_USER_ACCOUNT, type LocalDeployment } from "../deploy/local.ts";
+import { inputsFor, type Network } from "../deploy/network.ts";
+import { deployProtocol, openAgent, openTier, type Protocol, type TierContracts } from "../deploy/protocol.ts";
 import { interfaceOf, KINDS, type Kind } from "../deploy/roles.ts";
 import { ChainClient, type RawTransaction } from "./chain.ts";
 import { CATEGORIES, type Scenario, type TierTerms } from "./schema.ts";
@@ -79,6 +80,9 @@ export interface World {
   };
   readonly avss: ReadonlyMap<string, Avs>;
   readonly tiers: ReadonlyMap<string, Tier>;
+  /** Whether the story plays Lido's oracle; on a copy of a network it is somebody else's and stands still. */
+  readonly oracle: boolean;
+  readonly protocol: Protocol;
   /** The block after which the story begins, and its time. */
   readonly birth: { readonly block: number; readonly time: number };
 }
@@ -93,11 +97,36 @@ export async function buildWorld(
   kind: EigenLayerKind,
   log: (line: string) => void,
 ): Promise<World> {
+  return withProvider(url, async (provider) => {
+    const local = await deployLocal(provider, { eigenlayer: kind, log });
+    return populate(scenario, url, local, true, log);
+  });
+}
+
+/** As `buildWorld`, on a copy of a network where EigenLayer, Lido and WETH are somebody else's. */
+export async function buildForkedWorld(
+  scenario: Scenario,
+  url: string,
+  network: Network,
+  file: string,
+  log: (line: string) => void,
+): Promise<World> {
+  return withProvider(url, async (provider) => {
+    const outside = await attachOutside(provider, network, file);
+    log(`${network.name} is as ${file} says`);
+    const protocol = await deployProtocol({
+      ...inputsFor(outside.network, outside.signers.admin.address),
+      signer: outside.signers.admin,
+    });
+    return populate(scenario, url, { ...outside, protocol }, false, log);
+  });
+}
+
+async function withProvider(url: string, work: (provider: JsonRpcProvider) => Promise<World>): Promise<World> {
   const provider = new JsonRpcProvider(url, undefined, { staticNetwork: true, cacheTimeout: -1, batchMaxCount: 1 });
   provider.pollingInterval = 20;
   try {
-    const local = await deployLocal(provider, { eigenlayer: kind, log });
-    return await populate(scenario, url, local, log);
+    return await work(provider);
   } finally {
     provider.destroy();
   }
@@ -107,6 +136,7 @@ async function populate(
   scenario: Scenario,
   url: string,
   local: LocalDeployment,
+  oracle: boolean,
   log: (line: string) => void,
 ): Promise<World> {
   const { provider, protocol, signers, strategy } = local;
@@ -292,6 +322,8 @@ async function populate(
     },
     avss,
     tiers,
+    oracle,
+    protocol,
     birth: { block: chain.head.block, time: chain.head.time },
   };
 }

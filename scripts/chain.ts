@@ -10,6 +10,8 @@ import { fileURLToPath } from "node:url";
 export interface ChainOptions {
   /** Port to listen on; by default the system picks a free one. */
   readonly port?: number;
+  /** Copy the network behind this JSON-RPC address; its state is read as it is needed. */
+  readonly fork?: string;
   /** Keep the node's own log of every call (slower); it is shown when the node fails. */
   readonly log?: boolean;
 }
@@ -38,6 +40,7 @@ let guarded = false;
 export async function startChain(options: ChainOptions = {}): Promise<Chain> {
   guard();
   const args = ["--import", WATCHDOG, HARDHAT, "node", "--hostname", "127.0.0.1", "--port", String(options.port ?? 0)];
+  if (options.fork !== undefined) args.push("--network", "fork", "--fork", options.fork);
   const child = spawn(process.execPath, args, {
     cwd: ROOT,
     detached: true, // a process group of its own: Ctrl-C reaches us first, and we can end all of it at once
@@ -91,6 +94,8 @@ export async function startChain(options: ChainOptions = {}): Promise<Chain> {
     if (!options.log) await rpc(url, "hardhat_setLoggingEnabled", [false]);
     const id = await rpc(url, "eth_chainId", []);
     if (id !== "0x7a69") throw new Error(`it answers with chain id ${String(id)} instead of 31337`);
+    // the copied block itself is executed by rules that the node would have to know; a block of its own is not
+    if (options.fork !== undefined) await rpc(url, "evm_mine", []);
     release(child);
     return { url, port, stop, output: () => output };
   } catch (error) {

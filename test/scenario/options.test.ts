@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { DEFAULT_SCENARIO, OptionError, readOptions } from "../../scenario/options.ts";
+import { DEFAULT_SCENARIO, FORK_SCENARIO, OptionError, readOptions } from "../../scenario/options.ts";
 
 describe("the options of npm start", () => {
   it("play the default story on the stand-in, and end", () => {
@@ -10,7 +10,18 @@ describe("the options of npm start", () => {
       keep: false,
       port: undefined,
       eigenlayer: "local",
+      fork: undefined,
+      networkConfig: undefined,
     });
+  });
+
+  it("play the fork's story on a copy of a network", () => {
+    const options = readOptions(["--fork", "https://node.example/key", "--network-config", "net.yaml"], {});
+    assert.deepEqual(
+      [options.scenario, options.fork, options.networkConfig],
+      [FORK_SCENARIO, "https://node.example/key", "net.yaml"],
+    );
+    assert.equal(readOptions(["--fork", "http://127.0.0.1:1", "--scenario", "a.yaml"], {}).scenario, "a.yaml");
   });
 
   it("are read in both spellings", () => {
@@ -37,6 +48,9 @@ describe("the options of npm start", () => {
     refuses(["story.yaml"], /npm start -- --help/);
     refuses(["--scenario"], /npm start -- --help/);
     refuses(["--port", "http"], /"http" is no port/);
+    refuses(["--fork", "mainnet"], /"mainnet" is no address of a node/);
+    refuses(["--network-config", "net.yaml"], /--fork copies: name both/);
+    refuses(["--fork", "http://127.0.0.1:1", "--eigenlayer", "real"], /own EigenLayer/);
     refuses(["--eigenlayer", "holesky"], /"local" .* or "real"/);
   });
 });
