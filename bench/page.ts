@@ -16,7 +16,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[], wo
 
 const METHOD = `Every figure is the \`gasUsed\` of one whole transaction's receipt on a chain process: the 21,000 and the calldata are in, refunds are taken off, nothing is warm. Accounts, amounts, blocks and their times are fixed, so that every run gives the same figures to the unit. Rules of the chain: Cancun; compiler: solc 0.8.30, optimizer at 200 runs, without via-IR, for peers too.
 
-The tier is at work: k = 2, each agent works for four operator sets of different services (32 slasher groups with eight agents), stake is deployed and allocated, a day's staking reward has been booked and vests, everybody holds WETH already and has approved it without limit. "First" is the first time of that holder, whose balance or list of requests is empty. Each operation starts from this same state. WETH and Lido are local stand-ins, cheaper or dearer than the deployed ones by what proxies and oracles cost; so is EigenLayer, but in the column "real EigenLayer" (its own bytecode, \`npm run bench -- --real\`).`;
+The tier is at work: k = 2, each agent works for four operator sets of different services (32 slasher groups with eight agents), stake is deployed and allocated, a day's staking reward has been booked and vests, everybody holds WETH already and has approved it without limit. "First" is the first time of that holder, whose balance or list of requests is empty. Each operation starts from this same state. WETH and Lido are local stand-ins, cheaper or dearer than the deployed ones by what proxies and oracles cost; so is EigenLayer, but in what is headed "real EigenLayer": its own bytecode, by \`npm run bench -- --real\`.`;
 
 const CLAIMS = `A claim is measured for a request at the beginning, one in the middle and one at the end of the queue, none of which ends where a finalisation does; the dearest is shown.`;
 
@@ -33,6 +33,7 @@ export function pageOf(figures: readonly Measured[], real?: readonly Measured[])
   const targets = aims.map((figure) => [
     figureName(figure),
     shown(figure),
+    ...(real ? [cell(find(figure.operation, figure.agents, real))] : []),
     figure.unit === "times" ? times(figure.target ?? 0) : number(figure.target ?? 0),
     reached(figure) ? "yes" : "**no**",
   ]);
@@ -80,7 +81,7 @@ export function pageOf(figures: readonly Measured[], real?: readonly Measured[])
     "Written by `npm run bench`; do not edit. A change of a figure of `bench/gas.json` by more than 2 % fails `npm test` until it is accepted with `npm run bench -- --accept` and committed.",
     METHOD,
     "## Targets",
-    table(["figure", "measured", "at most", "reached"], targets),
+    table(["figure", "measured", ...(real ? ["real EigenLayer"] : []), "at most", "reached"], targets),
     "## Every operation",
     table(
       [

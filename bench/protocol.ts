@@ -92,7 +92,7 @@ export async function openBench(world: BenchWorld, meter: Meter, agents: number)
   return { world, meter, agents, t, people, back, measure };
 }
 
-function labelTier(meter: Meter, t: TierContracts & Pick<Tier, "agents">): void {
+export function labelTier(meter: Meter, t: TierContracts & Pick<Tier, "agents">): void {
   const proxies = [t.tier, t.senior, t.junior, t.risk, t.stakes, t.allocator, t.mandate, t.module];
   meter.label("proxies", ...proxies.map(({ target: address }) => String(address)), ...t.agents.map((a) => a.address));
 }

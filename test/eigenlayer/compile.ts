@@ -69,7 +69,7 @@ export function compile(
 
   const sources: Record<string, string> = {};
   const read = (file: string): string => {
-    const onDisk = file.startsWith("@") ? join(ROOT, "node_modules", file) : join(ROOT, file);
+    const onDisk = locate(file);
     const content = readFileSync(onDisk, "utf8");
     sources[onDisk] = digest(content);
     return anyPragma ? content.replace(/^pragma solidity 0\.8\.\d+;/m, "pragma solidity ^0.8.0;") : content;
@@ -108,10 +108,13 @@ export function compile(
   return contracts;
 }
 
+/** Sources are named from the project's root, those of packages by the package. */
+const locate = (file: string): string => join(ROOT, file.startsWith("@") ? "node_modules" : "", file);
+
 function readCache(path: string, files: readonly string[]): Record<string, Artifact> | undefined {
   try {
     const cache = cacheFile.parse(JSON.parse(readFileSync(path, "utf8")));
-    if (files.some((file) => !(join(ROOT, file) in cache.sources))) return undefined;
+    if (files.some((file) => !(locate(file) in cache.sources))) return undefined;
     const unchanged = Object.entries(cache.sources).every(
       ([file, hash]) => digest(readFileSync(file, "utf8")) === hash,
     );
