@@ -73,6 +73,7 @@ async function tiersOf(provider: Provider, factoryAddress: string, fromBlock: nu
       allocator: await at(parts.allocator),
       mandate: await at(parts.mandate),
       module: await at(parts.module),
+      rewards: await at(parts.rewards),
     });
   }
   return tiers;

@@ -57,6 +57,7 @@ export function report(plan: Plan, inputs: Inputs, network: CompleteNetwork, non
     "lido.steth": lido.steth,
     "lido.queue": lido.queue,
     weth: inputs.weth,
+    treasury: inputs.treasury ?? `${inputs.roles.admin} (the admin)`,
     confirmations: network.confirmations,
   };
   for (const [name, value] of Object.entries(parameters)) lines.push(`  ${name.padEnd(32)} ${value}`);

@@ -36,6 +36,7 @@ const tierSchema = z.strictObject({
   allocator: address,
   mandate: address,
   module: address,
+  rewards: address,
 });
 
 export const deploymentSchema = z

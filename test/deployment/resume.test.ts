@@ -69,7 +69,8 @@ describe("A deployment that is killed", () => {
     await stage.close();
   });
 
-  const deploy = async (trap?: Ambush) => {
+  const mine = () => stage.provider.send("evm_mine", []);
+  const deploy = async (trap?: Ambush, watch?: (text: string) => void) => {
     ambush = trap;
     seen = 0;
     const args = [
@@ -87,7 +88,11 @@ describe("A deployment that is killed", () => {
       stdio: ["ignore", "pipe", "pipe"],
     });
     let text = "";
-    for (const stream of [child.stdout, child.stderr]) stream?.on("data", (part: Buffer) => (text += part.toString()));
+    const take = (part: Buffer) => {
+      text += part.toString();
+      watch?.(part.toString());
+    };
+    for (const stream of [child.stdout, child.stderr]) stream?.on("data", take);
     const [code, signal] = await new Promise<[number | null, string | null]>((done) =>
       child?.once("close", (...how) => done(how)),
     );
@@ -111,8 +116,16 @@ describe("A deployment that is killed", () => {
     assert.equal(call.signal, "SIGKILL", call.text);
     assert.match(call.text, /had been sent when the last run ended \(0x[0-9a-f]{64}\): it is not sent again/);
 
-    const last = await deploy();
+    // and when what was sent is in the pool and in no block yet
+    await stage.provider.send("evm_setAutomine", [false]);
+    const pooled = await deploy({ at: 1, when: "after" });
+    assert.equal(pooled.signal, "SIGKILL", pooled.text);
+
+    const last = await deploy(undefined, (text) => {
+      if (text.includes("Waiting for transaction")) void stage.provider.send("evm_setAutomine", [true]).then(mine);
+    });
     assert.equal(last.code, 0, last.text);
+    assert.match(last.text, /Waiting for transaction \d+ of 0x\w+, which is sent and not mined/);
     assert.match(last.text, /Verified on the chain: .* the deployer has no rights left/);
   });
 
