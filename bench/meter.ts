@@ -12,6 +12,9 @@ export interface Measured extends Figure {
   readonly breakdown?: Breakdown;
 }
 
+/** A longer trace does not fit into one answer of the node. */
+const TRACEABLE = 4_000_000;
+
 export class Meter {
   readonly figures: Measured[] = [];
   readonly labels = new Map<string, string>();
@@ -42,7 +45,7 @@ export class Meter {
 
   async keep(figure: Omit<Figure, "value" | "unit">, receipt: TransactionReceipt): Promise<number> {
     const whole: Figure = { ...figure, value: Number(receipt.gasUsed), unit: "gas" };
-    const wanted = this.#explain(whole);
+    const wanted = whole.value < TRACEABLE && this.#explain(whole);
     this.figures.push(wanted ? { ...whole, breakdown: await this.#trace(receipt, this.labels) } : whole);
     return whole.value;
   }

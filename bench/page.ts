@@ -118,11 +118,12 @@ const WHERE = `## Where the gas goes
 
 For each figure that misses its target, from the trace of its transaction: rows by the contract whose code runs, columns by what is paid for. "Cold accounts" and "cold slots" are the surcharges of the first touch of an account or slot (a write's included), "warm reads" later ones; "new slots" were zero before; "other writes" change a slot again or leave it as it is. "Proxies" and "beacons" are what it costs that everything can be upgraded. Compute is the rest: arithmetic, memory, calldata, dispatch.`;
 
-/** A figure whose target, or whose ratio's target, is missed. */
+/** A figure whose target, or whose ratio's or slope's target, is missed. */
 function concerned(figure: Figure, misses: readonly Figure[]): boolean {
   return misses.some(
     (miss) =>
       figureName(miss) === figureName(figure) ||
+      miss.operation === `${figure.operation}, each further agent` ||
       (miss.agents === figure.agents && miss.operation.startsWith(`${figure.operation} ÷`)),
   );
 }

@@ -68,6 +68,6 @@ export async function full(kind: EigenLayerKind, say: (line: string) => void): P
   }
 }
 
-/** Whether these miss is known only when the bare calls are measured too. */
+/** Whether these miss a ratio or a slope is known only when the others are measured too. */
 const isRatioTarget = ({ operation, agents }: Figure): boolean =>
-  agents === AGENTS.at(-1) && (operation === "deploy" || operation === "unbond");
+  agents === AGENTS.at(-1) && ["deploy", "unbond", "sync without a slash"].includes(operation);
