@@ -28,6 +28,7 @@ import {
 import { handsOver, planOf } from "./plan.ts";
 import { recordOf, writeVerification } from "./record.ts";
 import { gasOf, report, stepsOf } from "./report.ts";
+import { openCalls } from "./tiers.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const RPC_VARIABLE = "RPC_URL";
@@ -317,6 +318,17 @@ async function verify(finished: Finished): Promise<number> {
   });
   const fromBlock = record.startBlock;
   const differences = await audit({ provider, plan, addressOf, deployer: inputs.deployer, fromBlock });
+  for (const [name, calls] of await openCalls(provider, record, network.tiers, differences)) {
+    const file = join(
+      dirname(dirname(finished.verification)),
+      "calls",
+      basename(finished.verification),
+      `${name}.json`,
+    );
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, `${JSON.stringify(calls, null, 2)}\n`);
+    print(`Still to be called, with npm run safe -- propose FILE --calls ${file}`);
+  }
   if (differences.length > 0) {
     process.stderr.write(
       `What is deployed is not what was planned:\n${differences.map((one) => `  ${one}\n`).join("")}`,

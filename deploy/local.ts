@@ -208,6 +208,7 @@ export async function localNetwork(world: Outside): Promise<CompleteNetwork> {
     roles: rolesOf(signers),
     roleDelays: DEFAULT_ROLE_DELAYS,
     timings: DEFAULT_TIMINGS,
+    tiers: [],
   };
 }
 

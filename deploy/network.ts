@@ -1,7 +1,7 @@
 /** The configuration of a network: one YAML file each in `deploy/networks/`, read here and nowhere else. */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { getAddress, isAddress, ZeroAddress } from "ethers";
+import { getAddress, isAddress, parseEther, ZeroAddress } from "ethers";
 import { parse } from "yaml";
 import * as z from "zod";
 import { DEFAULT_TIMINGS, type Inputs } from "./plan.ts";
@@ -19,6 +19,32 @@ const address = z
 const blocks = z.int().positive();
 const seconds = z.int().nonnegative();
 const version = z.string().regex(/^\d+\.\d+\.\d+$/, 'Write a version as "1.9.0".');
+
+const ether = z
+  .string("Write an amount of ETH in quotes.")
+  .regex(/^\d+(\.\d{1,18})?$/, 'Write an amount of ETH, such as "0.5".')
+  .transform((text) => parseEther(text));
+const bps = z.int().min(0).max(10_000);
+
+const tierSchema = z.strictObject({
+  name: z.string().min(1),
+  symbol: z.string().regex(/^[A-Z][A-Z0-9]{1,7}$/, "Write 2 to 8 capital letters or digits."),
+  /** ETH that the curator gives to the reserve for good. */
+  seed: ether.refine((wei) => wei >= 10n ** 16n, "The seed is at least 0.01 ETH."),
+  /** Seconds that a riskier mandate waits. */
+  mandateDelay: z.int().min(45 * 86_400, "A riskier mandate waits at least 45 days."),
+  params: z.strictObject({
+    k: z.int().min(1).max(32),
+    marginBps: bps,
+    haircutBps: bps,
+    bufferBps: bps.max(500),
+    instantFeeBps: bps.min(10).max(30),
+    quarantineBps: bps,
+    /** In ETH. */
+    cap: ether,
+  }),
+});
+export type ConfiguredTier = z.output<typeof tierSchema>;
 
 const networkSchema = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9-]*$/),
@@ -61,6 +87,8 @@ const networkSchema = z.strictObject({
   timings: z
     .strictObject({ seniorExitBlocks: blocks, exitMarginBlocks: blocks, overdueBlocks: blocks })
     .default(DEFAULT_TIMINGS),
+  /** The first tiers; their calls are written down for the curator and the admin. */
+  tiers: z.array(tierSchema).default([]),
 });
 
 export type Network = z.output<typeof networkSchema>;

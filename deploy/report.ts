@@ -1,6 +1,6 @@
 /** What a deployment would do, for review: every transaction, role and parameter. Pure. */
 import { batches } from "@nomicfoundation/ignition-core";
-import { getCreateAddress } from "ethers";
+import { formatEther, getCreateAddress } from "ethers";
 import { fullArtifact, MODULE, moduleOf } from "./ignition.ts";
 import type { CompleteNetwork } from "./network.ts";
 import { type Argument, grantsOf, type Inputs, isReference, type Plan } from "./plan.ts";
@@ -61,6 +61,11 @@ export function report(plan: Plan, inputs: Inputs, network: CompleteNetwork, non
     confirmations: network.confirmations,
   };
   for (const [name, value] of Object.entries(parameters)) lines.push(`  ${name.padEnd(32)} ${value}`);
+  for (const { name, symbol, seed, params } of network.tiers) {
+    const terms = Object.entries({ ...params, cap: `${formatEther(params.cap)} ETH` });
+    lines.push("", `Tier ${name} (${symbol}), opened by the curator afterwards with ${formatEther(seed)} ETH of his`);
+    lines.push(`  ${terms.map(([key, value]) => `${key} ${value}`).join(", ")}`);
+  }
   return lines;
 }
 

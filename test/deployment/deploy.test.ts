@@ -3,19 +3,29 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { Contract, getAddress, Interface } from "ethers";
+import { Contract, getAddress, Interface, type JsonRpcSigner } from "ethers";
 import { rpcProvider } from "../../deploy/account.ts";
 import { type AuditOptions, audit, sameCode } from "../../deploy/audit.ts";
 import { send } from "../../deploy/eigenlayer.ts";
 import { fullArtifact, run } from "../../deploy/ignition.ts";
-import { inputsFor } from "../../deploy/network.ts";
-import { ACCESS_MANAGER, beaconId, handsOver, implementationId, planOf } from "../../deploy/plan.ts";
-import { attachProtocol, deployProtocol, openTier } from "../../deploy/protocol.ts";
+import { inputsFor, networkFile, readNetwork } from "../../deploy/network.ts";
+import { ACCESS_MANAGER, beaconId, FACTORY, handsOver, implementationId, planOf } from "../../deploy/plan.ts";
+import { deployProtocol } from "../../deploy/protocol.ts";
 import { recordOf, writeVerification } from "../../deploy/record.ts";
 import { expectedAddresses, report, stepsOf } from "../../deploy/report.ts";
 import { KINDS } from "../../deploy/roles.ts";
+import { openCalls, type RoleCall } from "../../deploy/tiers.ts";
 import { deploymentSchema, loadDeployment, saveDeployment } from "../../deployments/index.ts";
 import { type Stage, startStage } from "./chain.ts";
+
+const TIER = `
+tiers:
+  - name: Careful
+    symbol: CARE
+    seed: "0.1"
+    mandateDelay: 3888000
+    params: { k: 1, marginBps: 500, haircutBps: 200, bufferBps: 300, instantFeeBps: 20, quarantineBps: 100, cap: "10" }
+`;
 
 describe("A deployment", () => {
   let stage: Stage;
@@ -149,39 +159,46 @@ describe("A deployment", () => {
 
   it("is written down for those who build on it, with the tiers that exist, and read back", async () => {
     const { signers, weth, strategy } = stage.outside;
-    const signer = await stage.provider.getSigner(deployer);
-    const protocol = attachProtocol(inputs(), addressOf, signer);
-    const seed = 10n ** 17n;
-    await send(weth.connect(signers.curator) as Contract, "deposit", { value: seed });
-    await openTier(protocol, signers, {
-      name: "Careful",
-      symbol: "CARE",
-      strategy,
-      seed,
-      mandateDelay: 45 * 86_400,
-      params: {
-        k: 1,
-        marginBps: 500,
-        haircutBps: 200,
-        bufferBps: 300,
-        instantFeeBps: 20,
-        quarantineBps: 100,
-        cap: seed * 100n,
-      },
-    });
-    // a tier's own rights are known to the audit
-    assert.deepEqual(await auditOf(), []);
     const plan = planOf(inputs());
-    const record = await recordOf({
-      network: "local",
-      chainId: 31_337,
-      inputs: inputs(),
-      strategy,
-      plan,
-      addressOf,
-      provider: stage.provider,
-      blockOf: (address) => blocks.get(getAddress(address)),
-    });
+    const recorded = () =>
+      recordOf({
+        network: "local",
+        chainId: 31_337,
+        inputs: inputs(),
+        strategy,
+        plan,
+        addressOf,
+        provider: stage.provider,
+        blockOf: (address) => blocks.get(getAddress(address)),
+      });
+    const text = readFileSync(networkFile("mainnet"), "utf8").concat(TIER);
+    const { tiers } = readNetwork(text, "tiers.yaml");
+    const [first] = tiers;
+    assert(first);
+
+    // the curator's calls, and then the admin's, as the files for their Safes have them
+    const known = [weth.interface, fullArtifact(FACTORY).abi, fullArtifact(ACCESS_MANAGER).abi].map((one) =>
+      Interface.from(one as never),
+    );
+    const callAs = async (signer: JsonRpcSigner, file: string, missing: readonly string[]) => {
+      const files = await openCalls(stage.provider, await recorded(), tiers, missing);
+      assert.deepEqual([...files.keys()], [file]);
+      const calls: RoleCall[] = JSON.parse(JSON.stringify(files.get(file)));
+      for (const { to, function: fn, args } of calls) {
+        const face = known.find((one) => one.hasFunction(fn));
+        await (await signer.sendTransaction({ to, data: face?.encodeFunctionData(fn, [...args]) ?? "0x" })).wait();
+      }
+    };
+    await send(weth.connect(signers.curator) as Contract, "deposit", { value: first.seed });
+    await callAs(signers.curator, "curator-opens-CARE", []);
+    const missing = await auditOf();
+    assert(
+      missing.length > 0 && missing.every((line) => /: nothing instead of (curator|guardian|canceller)/.test(line)),
+    );
+    await callAs(signers.admin, "admin-permits-CARE", missing);
+    assert.deepEqual(await auditOf(), []);
+    const record = await recorded();
+    assert.equal((await openCalls(stage.provider, record, tiers, [])).size, 0);
     const file = saveDeployment(record, join(stage.folder, "31337.json"));
     const read = loadDeployment(31_337, file);
     assert.deepEqual(read, record);
