@@ -2,7 +2,7 @@
 import * as vega from "vega";
 import { compile, type TopLevelSpec } from "vega-lite";
 import type { Calculation } from "./index.ts";
-import { short, percent as shown } from "./words.ts";
+import { largestGroups, short, percent as shown } from "./words.ts";
 
 // Okabe and Ito's palette: told apart by readers who do not see red and green
 const SENIOR = "#0072b2";
@@ -59,15 +59,16 @@ export function specify(one: Calculation): TopLevelSpec {
 function groups(one: Calculation): unknown {
   const { k } = one.terms;
   const least = one.groups.filter((group) => group.worst).at(-1)?.takes ?? 0n;
+  const among = `among ${largestGroups(k)}`;
   const values = one.groups.map(({ name, share, takes }) => ({
     group: short(name),
     share: percent(share),
-    what: takes > 0n && takes >= least ? `among the ${k} largest` : "other",
+    what: takes > 0n && takes >= least ? among : "other",
   }));
   return {
     title: {
       text: "What each slasher group could take",
-      subtitle: `the ${k} largest together ${shown(one.worst.share)} of the tier`,
+      subtitle: `${largestGroups(k)}: ${shown(one.worst.share)} of the tier`,
     },
     width: WIDTH,
     height: HEIGHT,
@@ -79,7 +80,7 @@ function groups(one: Calculation): unknown {
       color: {
         field: "what",
         type: "nominal",
-        scale: { domain: [`among the ${k} largest`, "other"], range: [JUNIOR, OTHER] },
+        scale: { domain: [among, "other"], range: [JUNIOR, OTHER] },
       },
     },
   };

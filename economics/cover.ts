@@ -5,6 +5,7 @@
 import { Exposure, WAD } from "../model/index.ts";
 import { ceilDiv, subtract, sum } from "../model/integer.ts";
 import { type MandateTerms, type SlasherGroup, slasherGroups } from "./terms.ts";
+import { largestGroups } from "./words.ts";
 
 /** What a tier of one value looks like. Wei, but exposures in wei·P. */
 export interface Deployed {
@@ -111,5 +112,5 @@ export function missingJunior(
 }
 
 const uncoverable = ({ k, name }: MandateTerms): string =>
-  `${name}: the ${k === 1 ? "largest slasher group" : `${k} largest slasher groups`} could take so much that no junior ` +
-  "is enough. Lower the target magnitudes, spread the sets over more agents, or lower k.";
+  `${name}: ${largestGroups(k)} could take so much that no junior is enough. ` +
+  "Lower the target magnitudes, spread the sets over more agents, or lower k.";

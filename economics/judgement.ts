@@ -3,7 +3,7 @@ import { Exposure, WAD } from "../model/index.ts";
 import { ceilDiv, sum } from "../model/integer.ts";
 import { deployed, type Size } from "./cover.ts";
 import type { MandateTerms } from "./terms.ts";
-import { percent } from "./words.ts";
+import { largestGroups, percent } from "./words.ts";
 
 /** The reasons, by the option that accepts them. */
 export const REASONS = {
@@ -52,7 +52,7 @@ export function judge(
   if (together > MOST_CONCENTRATED) {
     refuse(
       "accept-concentration",
-      `The ${k === 1 ? "largest group" : `${k} largest groups`} could take ${percent(together)} of the tier; above ` +
+      `${sentence(largestGroups(k))} could take ${percent(together)} of the tier; above ` +
         `${percent(MOST_CONCENTRATED)} the cover costs more than most AVS rewards bring.`,
     );
   }
@@ -87,3 +87,5 @@ export function judge(
   }
   return refusals;
 }
+
+const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}`;

@@ -8,7 +8,7 @@ import { type Change, compare } from "./comparison.ts";
 import { missingJunior } from "./cover.ts";
 import { type Calculation, neededCover, REASONS, type Refusal, utilisationOf } from "./index.ts";
 import type { Spread } from "./simulation.ts";
-import { percent as pct, short } from "./words.ts";
+import { largestGroups, percent as pct, short } from "./words.ts";
 
 const ROWS = 16;
 const NAME = 23;
@@ -101,7 +101,7 @@ export function printCalculation(p: Printer, calculation: Calculation, books?: B
   if (merged.length > ROWS) p.line(`  and ${merged.length - ROWS} smaller ones`);
   note(
     p,
-    `* among the ${terms.k} largest. Each row, in ETH: the group takes all that is allocated to it, alone; U after that. "exposed": days on which another ${terms.k === 1 ? "group" : `${terms.k} groups`} could then reach the senior (U above 1 at b = 0); keepers cut allocations on the day of the slash and EigenLayer takes 14 days. "closed": days until U is at most 1 again without new junior money; entries, restaking and junior exits are closed meanwhile. "reopens": ETH of junior that would do it at once. A smaller slash can close a tier for longer, because nothing is cut until U passes 1 at b = 0; lower targets, which a curator may set at once, open it again.`,
+    `* among ${largestGroups(terms.k)}. Each row, in ETH: the group takes all that is allocated to it, alone; U after that. "exposed": days on which another ${terms.k === 1 ? "group" : `${terms.k} groups`} could then reach the senior (U above 1 at b = 0); keepers cut allocations on the day of the slash and EigenLayer takes 14 days. "closed": days until U is at most 1 again without new junior money; entries, restaking and junior exits are closed meanwhile. "reopens": ETH of junior that would do it at once. A smaller slash can close a tier for longer, because nothing is cut until U passes 1 at b = 0; lower targets, which a curator may set at once, open it again.`,
   );
 
   heading(p, "A year without a loss");

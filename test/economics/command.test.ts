@@ -155,6 +155,6 @@ describe("npm run mandate", () => {
   test("says of which mandates no junior is enough", async () => {
     const { code, err } = await mandate(SIX, "--senior", "1 ETH", "--utilisation", "30 %", "--paths", "0");
     assert.equal(code, 2);
-    assert.match(err, /Crowded: the 2 largest slasher groups could take so much that no junior is enough/);
+    assert.match(err, /Crowded: the 2 largest groups could take so much that no junior is enough/);
   });
 });

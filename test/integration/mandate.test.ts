@@ -20,8 +20,10 @@ import {
   type Size,
   seniorRoom,
   slasherGroups,
+  utilisationOf,
 } from "../../economics/index.ts";
 import { main } from "../../economics/run.ts";
+import { Plan, SimulatedTier } from "../../economics/tier.ts";
 import {
   as,
   big,
@@ -55,6 +57,12 @@ after(() => rmSync(folder, { recursive: true }));
 function near(actual: bigint, expected: bigint, what: string): void {
   const error = actual > expected ? actual - expected : expected - actual;
   assert.ok(error <= expected / 10n ** 9n + 100n, `${what}: ${actual} is not about ${expected}`);
+}
+
+/** Within a millionth of the whole: the chain's days are some seconds longer. */
+function close(actual: bigint, expected: bigint, whole: bigint, what: string): void {
+  const error = actual > expected ? actual - expected : expected - actual;
+  assert.ok(error <= whole / 1_000_000n, `${what}: ${actual} is not about ${expected}`);
 }
 
 /** Types and the names inside structs; how a whole result is called does not matter. */
@@ -230,6 +238,37 @@ describe("the curator's calculation of a deployed tier", () => {
     assert.ok((await utilisation(tier)) <= WAD);
   });
 
+  it("lives through a month of rewards with a slash in it as the chain does", async () => {
+    const { steth } = world.local;
+    const stakingYield = (365n * WAD) / 10_000n; // a hundredth of a per cent a day
+    const now = await read();
+    const market = { ...DEFAULTS.market, stakingYield, avsRewards: 0n };
+    const plan = new Plan(now.terms, sizeOf(now), market, now.baseRate, {});
+    const simulated = SimulatedTier.full(plan, sizeOf(now));
+    const supply = { senior: now.books.senior, junior: now.books.junior };
+    const allocator = as(tier.allocator, world.local.signers.keeper);
+    for (let day = 1; day <= 30; day++) {
+      await passDays(world, 1);
+      const pooled = await big(steth, "getTotalPooledEther");
+      await (await steth.getFunction("report").send(pooled / 10_000n, { value: pooled / 10_000n })).wait();
+      const slashed = day === 8;
+      if (slashed) await slash(world, tier, 3, (WAD * 7n) / 10n);
+      await send(tier, "sync");
+      simulated.advance(slashed ? [{ set: 3, part: (WAD * 7n) / 10n }] : []);
+      if (slashed) {
+        await (await allocator.getFunction("unwind").send(0, 3)).wait();
+        for (const agent of tier.agents.keys()) await (await allocator.getFunction("deleverage").send(agent)).wait();
+      }
+      if (day === 23) await pokeAll(); // what has been deallocated counts until somebody looks
+      if (day % 5 !== 0 && !slashed) continue;
+      const stored = await books(tier);
+      const context = `on day ${day}`;
+      close(stored.senior, simulated.books.senior, supply.senior, `S ${context}`);
+      close(stored.junior, simulated.books.junior, supply.junior, `J ${context}`);
+      close(await utilisation(tier), simulated.utilisation, WAD, `U ${context}`);
+    }
+  });
+
   async function send(t: Tier, fn: string, ...args: unknown[]): Promise<void> {
     await (
       await as(t.tier, world.local.signers.keeper)
@@ -242,6 +281,26 @@ describe("the curator's calculation of a deployed tier", () => {
     const risk = as(tier.risk, world.local.signers.keeper);
     for (const set of tier.services.keys()) await (await risk.getFunction("poke").send(set)).wait();
   }
+
+  it("finds the utilisation that the lens foresees for a proposal", async () => {
+    const { terms, ...rest } = await read();
+    const outlook = z.custom<{ toObject(deep: boolean): unknown }>().transform((value) => value.toObject(true));
+    const standing = z.object({ atTargets: z.object({ utilisation: z.bigint() }) });
+    for (const [params, proposed] of [
+      [{ k: 3 }, { k: 3 }],
+      [{ k: 1 }, { k: 1 }],
+      [
+        { marginBps: 2_500, haircutBps: 500 },
+        { margin: 2_500n, haircut: 500n },
+      ],
+    ] as const) {
+      const draft: Terms = { ...tier.terms, params: { ...tier.terms.params, ...params } };
+      const answer = await call(world.local.protocol.lens, "outlook", tier.address, draft);
+      const { atTargets } = standing.parse(outlook.parse(answer));
+      const size = sizeOf({ terms, ...rest });
+      near(atTargets.utilisation, utilisationOf({ ...terms, ...proposed }, size), JSON.stringify(params));
+    }
+  });
 
   it("writes the mandate in force as a file that says the same, and compares a proposal with it", async () => {
     const file = join(folder, "now.yaml");
