@@ -67,6 +67,12 @@ export function pageOf(figures: readonly Measured[], real?: readonly Measured[])
     beside("sync with a slash", undefined, "Symbiotic: slash"),
   ];
 
+  const published = PUBLISHED.map(({ peer, operation, gas, ours, growth }) => {
+    const mine = ours === undefined ? undefined : find(ours, most);
+    const ratio = mine ? times(mine.value / gas) : "";
+    return [peer, operation, ours ?? "", number(gas), cell(mine), ratio, growth ?? ""];
+  });
+
   const bare = (of: readonly Measured[]) =>
     Object.entries(BARE).flatMap(([operation, call]) => {
       const below = find(call, 0, of);
@@ -103,12 +109,8 @@ export function pageOf(figures: readonly Measured[], real?: readonly Measured[])
     table(bareHead, bare(figures), 2),
     ...(real ? ["The same on EigenLayer's real bytecode:", table(bareHead, bare(real), 2)] : []),
     "## What others pay",
-    "Not of this run: measured once from the peers' source, as whole cold transactions under forge 1.7.1 with `isolate = true`.",
-    table(
-      ["peer", "operation", "gas", "growth"],
-      PUBLISHED.map(({ peer, operation, gas, growth }) => [peer, operation, gas, growth ?? ""]),
-      2,
-    ),
+    `Not of this run: measured once from the peers' source, as whole cold transactions under forge 1.7.1 with \`isolate = true\`. Beside them what comes nearest to it with us, with ${most} agents.`,
+    table(["peer", "operation", "Bulkhead's", "gas", "Bulkhead", "ratio", "the peer's growth"], published, 3),
     ...(explained.length === 0 ? [] : [WHERE, ...explained.flatMap(explain)]),
   ];
   return `${parts.join("\n\n")}\n`;

@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { describe, it } from "node:test";
 import { breakdown, type Step, traceSchema } from "../../bench/breakdown.ts";
-import { compare, derive, type Figure, figureName, toReport, toSnapshot } from "../../bench/figures.ts";
+import { compare, derive, type Figure, figureName, snapshot, toReport, toSnapshot } from "../../bench/figures.ts";
 import { readOptions } from "../../bench/options.ts";
 import { pageOf } from "../../bench/page.ts";
+import { PUBLISHED } from "../../bench/published.ts";
 
 const gas = (operation: string, agents: number, value: number, target?: number): Figure => ({
   operation,
@@ -132,6 +134,19 @@ describe("the page of benchmarks", () => {
   it("says of each target whether it is reached", () => {
     assert.match(page, /\| sync without a slash, 8 agents \| 160,000 \| 150,000 \| \*\*no\*\* \|/);
     assert.match(page, /\| sync without a slash, each further agent \| 8,571 \| 8,000 \| \*\*no\*\* \|/);
+  });
+
+  it("names our operations as they are measured", () => {
+    const text = readFileSync(new URL("../../bench/gas.json", import.meta.url), "utf8");
+    const known = [...Object.keys(snapshot.parse(JSON.parse(text))), "finalise 1,000 requests, 8 agents"];
+    for (const { ours } of PUBLISHED) assert.ok(ours === undefined || known.includes(`${ours}, 8 agents`), ours);
+  });
+
+  it("compares with what others pay only where we do the same", () => {
+    assert.match(
+      pageOf([gas("request, next", 8, 85_667)]),
+      /\| Lido withdrawal queue \|.*\| 171,335 \| 85,667 \| 0.50 × \|/,
+    );
   });
 
   it("explains what misses its target, and nothing else", () => {
