@@ -1,6 +1,6 @@
 /** The protocol's functions and errors, to write calls by name and to read them again. */
 import { type FunctionFragment, getAddress, Interface, isAddress, isHexString, type Result } from "ethers";
-import { ACCESS } from "../deploy/access.ts";
+import { ACCESS, DELEGATES } from "../deploy/access.ts";
 import { mergeInterfaces } from "../deploy/eigenlayer.ts";
 import { ROLES } from "../deploy/roles.ts";
 import { surfaces } from "../scripts/lib/surface.ts";
@@ -22,16 +22,22 @@ export class Book {
   readonly #functions: ReadonlyMap<string, { readonly fragment: FunctionFragment; readonly contracts: string[] }>;
   readonly errors: Interface;
 
-  constructor() {
-    const all = surfaces();
+  /** With `views`, what only reads is known too: never for a Safe, which would sign nothing by it. */
+  constructor({ views = false } = {}) {
+    const all = surfaces(views);
     const functions = new Map<string, { fragment: FunctionFragment; contracts: string[] }>();
     const add = (contract: string | undefined, fragment: FunctionFragment) => {
       const known = functions.get(fragment.selector) ?? { fragment, contracts: [] };
       if (contract !== undefined) known.contracts.push(contract);
       functions.set(fragment.selector, known);
     };
-    for (const { contract, functions: own } of all)
+    for (const { contract, functions: own, face } of all) {
       if (contract in ACCESS) for (const fragment of own) add(contract, fragment);
+      if (views && DELEGATES[contract] === undefined)
+        face.forEachFunction((fragment) => {
+          if (!own.includes(fragment)) add(contract, fragment);
+        });
+    }
     OUTSIDE.forEachFunction((fragment) => {
       add(undefined, fragment);
     });
@@ -111,7 +117,8 @@ export class Book {
   }
 }
 
-function plain(value: unknown): unknown {
+/** A decoded value for people and JSON: names where there are names, numbers in decimal. */
+export function plain(value: unknown): unknown {
   if (typeof value === "bigint") return String(value);
   if (typeof value === "string" && isAddress(value)) return getAddress(value);
   if (!Array.isArray(value)) return value;

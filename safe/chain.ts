@@ -196,7 +196,7 @@ async function callAs(provider: Provider, from: string, tx: SafeTx): Promise<str
     await provider.call({ from, to: tx.to, data: tx.data, value: tx.value });
     return undefined;
   } catch (error) {
-    return revertData(error);
+    return revertReason(error);
   }
 }
 
@@ -207,14 +207,14 @@ async function delegate(provider: Provider, proposal: Proposal): Promise<string 
   try {
     await provider.call({ to: proposal.safe, data });
   } catch (error) {
-    const { ok, returned } = readSimulation(revertData(error));
+    const { ok, returned } = readSimulation(revertReason(error));
     return ok ? undefined : returned;
   }
   throw new Error("The Safe did not revert its simulation: it is older than version 1.3.");
 }
 
 /** The data of a revert; any other failure goes on. */
-function revertData(error: unknown): string {
+export function revertReason(error: unknown): string {
   if (!isCallException(error)) throw error;
   const data = error.data ?? z.object({ data: z.string() }).safeParse(error.info?.error).data?.data;
   return typeof data === "string" ? data : "0x";

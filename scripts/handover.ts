@@ -56,8 +56,7 @@ async function main(): Promise<void> {
   await buildContracts();
   const provider = new JsonRpcProvider(need(values.rpc, "--rpc URL"));
   try {
-    const chainId = Number((await provider.getNetwork()).chainId);
-    const names = namesOf(chainId, values.deployment && fromHere(values.deployment));
+    const names = await namesOf(provider, values.deployment && fromHere(values.deployment));
     const accessManager = names.resolve(values.manager);
     const acceptance = names.resolve(values.acceptance);
     if (command === "accept") {

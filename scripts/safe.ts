@@ -100,8 +100,7 @@ async function main(): Promise<void> {
   const provider = values.rpc === undefined ? undefined : new JsonRpcProvider(values.rpc);
   const chain = () => provider ?? (need(undefined, "--rpc URL") as never);
   const keystore = values.keystore && fromHere(values.keystore);
-  const known = async () =>
-    namesOf(Number((await chain().getNetwork()).chainId), values.deployment && fromHere(values.deployment));
+  const known = () => namesOf(chain(), values.deployment && fromHere(values.deployment));
   try {
     switch (command) {
       case "propose": {

@@ -17,14 +17,15 @@ const SOURCES = [
   "artifacts/@openzeppelin/contracts/{access/manager/AccessManager,proxy/beacon/UpgradeableBeacon}.sol/*.json",
 ];
 
-/** A production contract with the functions that change state; those of libraries and interfaces are not callable. */
+/** A production contract with the functions that change state. */
 export interface Surface {
   readonly contract: string;
   readonly face: Interface;
   readonly functions: readonly FunctionFragment[];
 }
 
-export function surfaces(): Surface[] {
+/** With `silent`, also contracts that only answer. Libraries and interfaces have nothing to call. */
+export function surfaces(silent = false): Surface[] {
   const found: Surface[] = [];
   for (const path of SOURCES.flatMap((pattern) => globSync(pattern, { cwd: ROOT })).sort()) {
     const parsed = z.looseObject({ bytecode: z.string() }).and(artifact);
@@ -35,7 +36,7 @@ export function surfaces(): Surface[] {
     face.forEachFunction((fragment) => {
       if (!["view", "pure"].includes(fragment.stateMutability)) functions.push(fragment);
     });
-    if (functions.length > 0) found.push({ contract: contractName, face, functions });
+    if (functions.length > 0 || silent) found.push({ contract: contractName, face, functions });
   }
   if (found.length === 0) throw new Error('Nothing is compiled: run "npm run build".');
   return found;
