@@ -6,7 +6,7 @@ import { formatDuration, formatEth, formatUnits } from "../scenario/units.ts";
 import type { Books } from "./chain.ts";
 import { type Change, compare } from "./comparison.ts";
 import { missingJunior } from "./cover.ts";
-import { type Calculation, neededCover, REASONS, type Refusal, utilisationOf } from "./index.ts";
+import { type Calculation, neededCover, type Refusal, utilisationOf } from "./index.ts";
 import type { Spread } from "./simulation.ts";
 import { largestGroups, percent as pct, short } from "./words.ts";
 
@@ -16,7 +16,7 @@ const NAME = 23;
 export function printCalculation(p: Printer, calculation: Calculation, books?: Books): void {
   const { terms, size, returns, assumptions } = calculation;
   const { market } = assumptions;
-  const share = (wei: bigint) => pct(size.value === 0n ? 0n : (wei * WAD) / size.value, 1);
+  const share = (wei: bigint) => pctOf(wei, size.value);
   const groups = calculation.groups.length;
   p.line(p.bold(`${short(terms.name)}: withstands any ${terms.k} of ${groups} slasher groups`));
   p.line(
@@ -87,10 +87,7 @@ export function printCalculation(p: Printer, calculation: Calculation, books?: B
   const shown = merged
     .slice(0, ROWS)
     .map(({ cells, names }) => [
-      clip(
-        names.length === 1 ? (names[0] ?? "") : `${clip(names[0] ?? "", NAME - 12)} and ${names.length - 1} more`,
-        NAME,
-      ),
+      clip(names.length === 1 ? (names[0] ?? "") : (names[0] ?? "").replace(/^(..)/, `$1${names.length} like `), NAME),
       ...cells.slice(1),
     ]);
   for (const line of table(
@@ -125,9 +122,7 @@ export function printCalculation(p: Printer, calculation: Calculation, books?: B
   if (assumptions.utilisation !== Premium.TARGET) {
     const moves = assumptions.utilisation > Premium.TARGET ? "rises" : "falls";
     p.line(
-      p.yellow(
-        `  The base rate rests at U = 90 % only: as long as U stays here, it ${moves}, as in the simulated years below.`,
-      ),
+      p.yellow(`  The base rate rests at U = 90 % only; while U stays here it ${moves}, as in the simulated years.`),
     );
   }
   if (returns.capped) p.line(p.yellow("  The premium takes half of the senior's yield, which is the most it may."));
@@ -212,11 +207,7 @@ function printSimulation(p: Printer, { simulation, assumptions, terms }: Calcula
     ],
   ]);
   if (simulation.junior.mean < Number(assumptions.market.stakingYield) / 1e18) {
-    p.line(
-      p.yellow(
-        "  On average the junior earns less than plain staking pays: expect it to ask for more, or to stay away.",
-      ),
-    );
+    p.line(p.yellow("  On average the junior earns less than plain staking pays: expect it to ask for more."));
   }
   note(p, '"worst 5 %" is the mean of the worst twentieth of the years. "exposed" and "closed" as above.');
 }
@@ -256,7 +247,7 @@ export function printRefusals(p: Printer, refusals: readonly Refusal[], accepted
   p.line(p.red("This mandate should not be proposed:"));
   for (const { sentence, reason } of open) {
     bullet(p, sentence);
-    p.line(p.dim(`    --${reason} accepts that (${REASONS[reason]})`));
+    p.line(p.dim(`    --${reason} accepts that`));
   }
   return true;
 }

@@ -24,7 +24,7 @@ export interface Hazard {
 export interface Year {
   readonly senior: number;
   readonly junior: number;
-  /** Days on which a set slashed. */
+  /** Days on which a slash took something: a set that nothing is allocated to any more takes nothing. */
   readonly slashDays: number;
   /** Whether a loss reached the senior. */
   readonly seniorLost: boolean;
@@ -99,8 +99,10 @@ export function simulate(
     const tier = must(quiet[first - 1], "day").clone();
     let { exposed, closed: closedDays } = must(quietCounts[first - 1], "day");
     let seniorLost = false;
+    let slashDays = 0;
     for (let day = first; day <= days; day++) {
-      const { borne } = tier.advance(slashes.get(day));
+      const { borne, lost } = tier.advance(slashes.get(day));
+      slashDays += Number(lost > 0n);
       seniorLost ||= (borne?.senior ?? 0n) > 0n;
       exposed += Number(tier.exposed);
       closedDays += Number(closed(tier));
@@ -108,7 +110,7 @@ export function simulate(
     years.push({
       senior: fraction(tier.seniorRate - WAD),
       junior: fraction(tier.juniorRate - WAD),
-      slashDays: slashes.size,
+      slashDays,
       seniorLost,
       exposedDays: exposed,
       closedDays,

@@ -235,7 +235,7 @@ async function main(): Promise<void> {
   const builds = (name: string) => ["build", "solidity"].includes(name);
   if (
     !chosen.some(({ name }) => builds(name)) &&
-    chosen.some(({ name }) => !["lint", "forge", "scripts", "upgrades"].includes(name))
+    chosen.some(({ name }) => !["lint", "forge", "scripts", "upgrades", "economics"].includes(name))
   ) {
     await buildContracts(); // TypeScript stages chosen alone read artifacts
   }

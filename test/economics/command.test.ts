@@ -58,6 +58,25 @@ describe("npm run mandate", () => {
     assert.deepEqual(long, []);
   });
 
+  test("keeps to 100 columns whatever it is asked", async () => {
+    const asked = [
+      [SIX, "--paths", "20", "--utilisation", "99.9 %", "--base-rate", "20 %"],
+      [SIX, "--against", SIXTEEN, "--paths", "0", "--accept-few-groups"],
+      [SIXTEEN, "--paths", "20", "--total", "2_000_000 ETH", "--junior-asks", "90 %"],
+      [SIXTEEN, "--paths", "0", "--senior", "0.5 ETH", "--slash-chance", "50 %"],
+      [join(ROOT, "scenarios/default.yaml"), "--paths", "20", "--slash-chance", "90 %"],
+    ];
+    for (const args of asked) {
+      const { out, code } = await mandate(...args);
+      assert.ok(code === 0 || code === 1);
+      assert.deepEqual(
+        out.split("\n").filter((line) => line.length > 100),
+        [],
+        args.join(" "),
+      );
+    }
+  });
+
   test("refuses six large groups with 1, a sentence and the way to accept each", async () => {
     const { code, out } = await mandate(SIX, "--paths", "0");
     assert.equal(code, 1);
