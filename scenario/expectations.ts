@@ -2,7 +2,7 @@
 import { rateOf, type Side, type TierView, type View } from "./books.ts";
 import { compareRates } from "./invariants.ts";
 import type { Journal } from "./journal.ts";
-import type { Change, Expectation, HolderExpectation, PaidExpectation, Share } from "./schema.ts";
+import type { Change, Expectation, HolderExpectation, PaidExpectation, PayExpectation, Share } from "./schema.ts";
 import { formatEth, formatUnits, WAD } from "./units.ts";
 import { must } from "./world.ts";
 
@@ -122,6 +122,21 @@ export function checkPaid(wanted: PaidExpectation, journal: Journal): string[] {
     found.push(`${expectThat(paid >= least, `${who} at least ${formatEth(least)} ETH`, seen)} (${seen})`);
   if (most !== undefined)
     found.push(`${expectThat(paid <= most, `${who} at most ${formatEth(most)} ETH`, seen)} (${seen})`);
+  return found;
+}
+
+export function checkPay(wanted: PayExpectation, journal: Journal): string[] {
+  const paid = journal.pays
+    .filter((one) => one.tier === wanted.tier && one.operator === wanted.operator)
+    .reduce((sum, one) => sum + one.wei, 0n);
+  const seen = `${formatEth(paid, 6)} ETH`;
+  const who = `${wanted.operator} has claimed pay of`;
+  const found: string[] = [];
+  const [least, most] = [wanted["at least"], wanted["at most"]];
+  if (least !== undefined)
+    found.push(`${expectThat(paid >= least, `${who} at least ${formatEth(least, 4)} ETH`, seen)} (${seen})`);
+  if (most !== undefined)
+    found.push(`${expectThat(paid <= most, `${who} at most ${formatEth(most, 4)} ETH`, seen)} (${seen})`);
   return found;
 }
 

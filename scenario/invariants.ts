@@ -20,6 +20,7 @@ export const INVARIANTS: ReadonlyMap<number, string> = new Map([
   [10, "Gated calls leave U at most 1"],
   [11, "Limits are exact: they pass, one wei more is refused"],
   [12, "A tier's books never change because of another tier"],
+  [13, "Fees come out of AVS rewards only, within the agreed parts, and all the rest is the tier's, to the wei"],
 ]);
 
 export interface Verdict {
@@ -292,6 +293,22 @@ export class Invariants {
       gap <= 2n + shares / WAD,
       () => `${tier}: ${assets} wei paid for ${shares} shares, those who stay have ${fair}`,
     );
+  }
+
+  /** At the end: what AVSs paid is the tier's or somebody's pay, and the pay is there or was claimed. */
+  async fees(journal: Journal): Promise<void> {
+    const { chain, faces, addresses, tiers } = journal.world;
+    for (const [name, flow] of journal.rewards) {
+      const tier = tiers.get(name);
+      if (!tier || flow.came === 0n) continue;
+      const { came, gained, earned, claimed } = flow;
+      this.check(13, gained + earned === came, () => `${name}: ${came} came, ${gained} gained, ${earned} earned`);
+      const most = BigInt((tier.terms["operator fee"] ?? 0) + (tier.terms["protocol fee"] ?? 0));
+      this.check(13, earned * BPS <= came * most, () => `${name}: ${earned} of ${came} is more than was agreed`);
+      const weth = { to: addresses.weth, face: faces.weth, fn: "balanceOf", args: [tier.rewards] };
+      const there = await chain.get<bigint>(weth);
+      this.check(13, there === earned - claimed, () => `${name}: pay of ${earned - claimed} is due, ${there} is there`);
+    }
   }
 
   /** At the end: what came in and was gained is there, was lost or was paid. */

@@ -1,7 +1,7 @@
 /** Everything that the story sends to the chain goes through here, so that each call can be checked and accounted for. */
 import * as z from "zod";
 import { decode } from "./books.ts";
-import { type Call, events, type Receipt, type Sending } from "./chain.ts";
+import { type Call, events, type Receipt, type Sending, same } from "./chain.ts";
 import type { Invariants } from "./invariants.ts";
 import { WAD } from "./units.ts";
 import type { Tier, World } from "./world.ts";
@@ -24,6 +24,23 @@ export interface Flow {
   readonly tier: string;
   readonly person: string;
   readonly senior: boolean;
+  readonly wei: bigint;
+}
+
+/** What a tier's Rewards did, in wei of WETH. */
+export interface RewardFlow {
+  /** AVS rewards that came as WETH, and what buyers paid for the others. */
+  came: bigint;
+  /** Into the tier, as gains. */
+  gained: bigint;
+  /** Node operators' and protocol's pay. */
+  earned: bigint;
+  claimed: bigint;
+}
+
+export interface Pay {
+  readonly tier: string;
+  readonly operator: string;
   readonly wei: bigint;
 }
 
@@ -63,14 +80,19 @@ export class Journal {
   readonly deposits: Flow[] = [];
   readonly payments: Flow[] = [];
   readonly recoveries: Flow[] = [];
+  /** Claimed by node operators. */
+  readonly pays: Pay[] = [];
+  readonly rewards = new Map<string, RewardFlow>();
   /** Per tier: everything that ever came in, was gained, lost and paid, by the tier's own events. */
   readonly flows = new Map<string, { in: bigint; gained: bigint; lost: bigint; paid: bigint }>();
 
   constructor(world: World, invariants: Invariants) {
     this.world = world;
     this.invariants = invariants;
-    for (const [name, tier] of world.tiers)
+    for (const [name, tier] of world.tiers) {
       this.flows.set(name, { in: tier.terms.seed, gained: 0n, lost: 0n, paid: 0n });
+      this.rewards.set(name, { came: 0n, gained: 0n, earned: 0n, claimed: 0n });
+    }
   }
 
   async send(sending: Sending, note: Note = {}): Promise<Receipt> {
@@ -145,11 +167,27 @@ export class Journal {
       for (const log of of("Recovered")) {
         for (const key of ["senior", "junior", "reserve"]) flow.in += wei.parse(log.args.getValue(key));
       }
+      for (const log of of("GainsAdded")) flow.in += wei.parse(log.args.getValue("assets"));
+      this.#accountRewards(receipt, tier);
       for (const log of of("ReserveToppedUp")) flow.in += wei.parse(log.args.getValue("assets"));
       for (const log of of("ReserveSkimmed")) flow.paid += wei.parse(log.args.getValue("assets"));
       for (const log of events(receipt.logs, faces.token, "Deposit")) {
         if (only) flow.in += wei.parse(log.args.getValue("assets"));
       }
     }
+  }
+
+  #accountRewards(receipt: Receipt, tier: Tier): void {
+    const { faces, addresses } = this.world;
+    const flow = this.rewards.get(tier.name);
+    if (!flow) return;
+    const sum = (event: string, key: string, ofWeth = true) =>
+      events(receipt.logs, faces.rewards, event, tier.rewards)
+        .filter((log) => !ofWeth || same(String(log.args.getValue("token")), addresses.weth))
+        .reduce((total, log) => total + wei.parse(log.args.getValue(key)), 0n);
+    flow.came += sum("Harvested", "amount") + sum("Sold", "payment", false);
+    flow.gained += sum("GainPaid", "amount");
+    flow.earned += sum("Earned", "amount");
+    flow.claimed += sum("PayClaimed", "amount");
   }
 }

@@ -2,10 +2,11 @@
 import * as z from "zod";
 import { decode, type Side, type TierView, type View, view, viewTier, ZERO_ADDRESS } from "./books.ts";
 import { events, Refused, type Sending } from "./chain.ts";
-import { checkExpectation, checkHolder, checkPaid } from "./expectations.ts";
+import { checkExpectation, checkHolder, checkPaid, checkPay } from "./expectations.ts";
 import type { Invariants } from "./invariants.ts";
 import type { Journal, Note } from "./journal.ts";
 import { booksTable, dayOf, type Printer, worstCase } from "./print.ts";
+import { RewardsDesk, type Security } from "./rewards.ts";
 import type { ExitAmount, PlainStep, Step, Tranche } from "./schema.ts";
 import { BLOCK_SECONDS, BLOCKS_PER_DAY, DAY, formatDuration, formatEth, formatPercent, WAD } from "./units.ts";
 import { upkeep } from "./upkeep.ts";
@@ -41,6 +42,7 @@ export class Player {
   readonly #evidence = new Map<string, Evidence>();
   /** All series of a tier's tranche, the live one last. */
   readonly #series = new Map<string, string[]>();
+  readonly #desk: RewardsDesk;
   #lastReport: number;
   #printed = "";
 
@@ -51,6 +53,7 @@ export class Player {
     this.printer = printer;
     this.now = first;
     this.before = first;
+    this.#desk = new RewardsDesk(world);
     this.#lastReport = world.birth.time;
     this.#learnSeries();
   }
@@ -78,6 +81,10 @@ export class Player {
     if (step["expect paid"]) {
       const wanted = step["expect paid"];
       return this.#expect(undefined, () => checkPaid(wanted, this.journal));
+    }
+    if (step["expect pay"]) {
+      const wanted = step["expect pay"];
+      return this.#expect(undefined, () => checkPay(wanted, this.journal));
     }
     this.before = this.now;
     const subject = subjectOf(step);
@@ -162,6 +169,10 @@ export class Player {
     if (step["top up reserve"]) return this.#topUp(step["top up reserve"]);
     if (step["pause entries"] !== undefined) return this.#pause(step["pause entries"], true);
     if (step["resume entries"] !== undefined) return this.#pause(step["resume entries"], false);
+    if (step["pay rewards"]) return this.#payRewards(step["pay rewards"]);
+    if (step["sell rewards"]) return this.#sellRewards(step["sell rewards"]);
+    if (step["buy rewards"]) return this.#buyRewards(step["buy rewards"]);
+    if (step["claim pay"]) return this.#claimPay(step["claim pay"]);
     throw new Error(`No hand for ${verbOf(step)}.`);
   }
 
@@ -308,6 +319,7 @@ export class Player {
         const left = rest.get(tier.name) ?? 0;
         rest.set(tier.name, left - 1);
         if (left > 0 && this.world.chain.head.time < end) continue;
+        await this.#harvest(tier, day);
         const { done, busy } = await upkeep(this.world, tier, this.#keeperSend(tier));
         rest.set(tier.name, busy ? 0 : 2);
         if (done.length > 0) this.#tell(this.printer.dim(`${day}, ${tier.name}: ${done.join("; ")}`));
@@ -371,6 +383,73 @@ export class Player {
       }
       return receipt;
     };
+  }
+
+  // ---------------------------------------------------------------------------------------------- rewards
+
+  async #payRewards(step: { avs: readonly string[]; rate: bigint; for: number }): Promise<void> {
+    const send = (sending: Sending) => this.journal.send(sending);
+    const payments = await this.#desk.pay(step.avs, step.rate, step.for, send);
+    const period = formatDuration(step.for);
+    for (const { avs, amount, security } of payments)
+      this.#tell(
+        `${avs.name} pays ${formatEth(amount, 4)} ${avs.token?.symbol ?? "WETH"}, ${formatPercent(step.rate)} a year on its stake for ${period}${secured(avs.token?.symbol, security)}`,
+      );
+    this.#tell("EigenLayer publishes the root; claims are open in 7 days");
+  }
+
+  async #harvest(tier: Tier, day: string): Promise<void> {
+    const claims = this.#desk.due(tier);
+    const call = { to: tier.rewards, face: this.world.faces.rewards, fn: "harvest" };
+    for (const { claim } of claims) await this.#keeperSend(tier)({ ...call, args: [claim] }, false);
+    if (claims.length > 0)
+      this.#tell(this.printer.dim(`${day}, ${tier.name}: harvests the rewards of ${claims.length} agents`));
+  }
+
+  #ownToken(avs: string) {
+    return must(this.world.avss.get(avs)?.token, `token of ${avs}`);
+  }
+
+  async #sellRewards(step: { tier: string; avs: string; from: bigint; floor: bigint }): Promise<void> {
+    const tier = this.#tier(step.tier);
+    const { address, symbol } = this.#ownToken(step.avs);
+    const call = { to: tier.rewards, face: this.world.faces.rewards, from: this.world.accounts.curator };
+    await this.journal.send({ ...call, fn: "listToken", args: [address, step.from, step.floor] });
+    this.#tell(
+      `the curator offers ${step.tier}'s ${symbol}, from ${formatEth(step.from, 4)} ETH down to ${formatEth(step.floor, 4)}`,
+    );
+  }
+
+  async #buyRewards(step: { by: string; tier: string; avs: string; "at most": bigint }): Promise<void> {
+    const tier = this.#tier(step.tier);
+    const from = this.#person(step.by);
+    const { address, symbol } = this.#ownToken(step.avs);
+    const { faces, addresses, chain } = this.world;
+    const rewards = { from, to: tier.rewards, face: faces.rewards };
+    const [stock] = await chain.read([{ ...rewards, fn: "stock", args: [address] }]);
+    const { lot } = decode(z.object({ lot: wei }), stock);
+    const most = (lot * step["at most"]) / WAD;
+    const weth = { from, to: addresses.weth, face: faces.weth };
+    await this.journal.send({ ...weth, fn: "deposit", value: most });
+    await this.journal.send({ ...weth, fn: "approve", args: [tier.rewards, most] });
+    const receipt = await this.journal.send({ ...rewards, fn: "buy", args: [address, lot, most, from] }, { tier });
+    const [log] = events(receipt.logs, faces.rewards, "Sold", tier.rewards);
+    const [amount, payment] = [wei.parse(log?.args.getValue("amount")), wei.parse(log?.args.getValue("payment"))];
+    this.#tell(
+      `${step.by} buys ${formatEth(amount)} ${symbol} of ${step.tier} for ${formatEth(payment, 4)} ETH, ${formatEth((payment * WAD) / amount, 5)} each`,
+    );
+  }
+
+  async #claimPay(step: { operator: string; tier: string }): Promise<void> {
+    const tier = this.#tier(step.tier);
+    const { accounts, addresses, faces } = this.world;
+    const from = must(accounts.operators.get(step.operator), step.operator);
+    const call = { from, to: tier.rewards, face: faces.rewards, fn: "claimPay", args: [addresses.weth, from] };
+    const receipt = await this.journal.send(call, { tier, syncs: false });
+    const [log] = events(receipt.logs, faces.rewards, "PayClaimed", tier.rewards);
+    const paid = wei.parse(log?.args.getValue("amount"));
+    this.journal.pays.push({ tier: step.tier, operator: step.operator, wei: paid });
+    this.#tell(`${step.operator} claims ${formatEth(paid, 4)} WETH for running his agent of ${step.tier}`);
   }
 
   // ----------------------------------------------------------------------------------------- misbehaviour
@@ -588,6 +667,13 @@ export class Player {
   seriesOf(tier: string, tranche: Tranche): number {
     return this.#series.get(`${tier} ${tranche}`)?.length ?? 0;
   }
+}
+
+/** Which part of an AVS's security is Bulkhead's, where it has a quorum of its own token as well. */
+function secured(symbol: string | undefined, { ours, own }: Security): string {
+  if (symbol === undefined || ours + own === 0n) return "";
+  const part = formatPercent((ours * WAD) / (ours + own), 1);
+  return `; ${part} of its security is ours: ${formatEth(ours)} ETH beside ${symbol} worth ${formatEth(own)} ETH`;
 }
 
 export function verbOf(step: Step | PlainStep): string {

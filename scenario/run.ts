@@ -19,7 +19,7 @@ import { HELP, OptionError, type Options, readOptions } from "./options.ts";
 import { Player, StoryError, verbOf } from "./player.ts";
 import { dayOf, type Printer, printer, termsLine } from "./print.ts";
 import type { Scenario, Step } from "./schema.ts";
-import { printLosses, printPeople, printVerdicts } from "./summary.ts";
+import { printLosses, printPeople, printRewards, printVerdicts } from "./summary.ts";
 import { buildForkedWorld, buildWorld, type World } from "./world.ts";
 
 const ADDRESS_FILE = ".local/chain.json";
@@ -172,11 +172,13 @@ async function tell(p: Printer, world: World, scenario: Scenario): Promise<boole
   player.before = player.now;
   await player.look("the last sync", undefined);
   invariants.settle(journal, player.now);
+  await invariants.fees(journal);
 
   p.line();
   printLosses(p, journal);
   p.line();
   printPeople(p, journal, player.now);
+  printRewards(p, journal);
   p.line();
   const held = printVerdicts(p, invariants.verdicts());
   return told && held;
@@ -190,6 +192,10 @@ const QUIET = [
   "expect holder",
   "expect paid",
   "refused",
+  "expect pay",
+  "pay rewards",
+  "sell rewards",
+  "claim pay",
   "claim",
   "request exit",
   "greet",
@@ -229,6 +235,7 @@ async function keep(p: Printer, world: World, chain: Chain): Promise<void> {
           allocator: tier.allocator,
           mandate: tier.mandate,
           module: tier.module,
+          rewards: tier.rewards,
           agents: Object.fromEntries(tier.agents.map((agent) => [agent.operator, agent.address])),
         },
       ]),

@@ -130,6 +130,14 @@ export const avs = map({
   contract: word(["local", "hello world"]).default("local"),
   /** Part of an allocation that one proven fault costs. */
   "fault costs": part.optional(),
+  /** It pays with a token of its own, and has that staked too; otherwise it pays in WETH. */
+  token: map({
+    symbol: name,
+    /** What a whole token is worth. */
+    price: eth,
+    /** What is staked of it, by others and in an operator set of its own, is worth. */
+    staked: eth,
+  }).optional(),
 });
 
 const agent = map({
@@ -155,6 +163,9 @@ export const tier = map({
   cap: eth,
   seed: eth.refine((wei) => wei >= 10n ** 16n, "The seed is at least 0.01 ETH."),
   "mandate delay": duration.refine((seconds) => seconds >= 45 * 86_400, "A riskier mandate waits at least 45 days."),
+  /** The node operators' and the protocol's part of AVS rewards. */
+  "operator fee": bps.refine((value) => value <= 3_000, "An operator gets at most 30 %.").optional(),
+  "protocol fee": bps.refine((value) => value <= 2_000, "The protocol gets at most 20 %.").optional(),
   agents: named("operators", agent),
 });
 
@@ -223,6 +234,13 @@ const paidExpectation = map({
   "at most": eth.optional(),
 });
 
+const payExpectation = map({
+  operator: name,
+  tier: name,
+  "at least": eth.optional(),
+  "at most": eth.optional(),
+});
+
 const verbs = {
   say: text,
   show: name,
@@ -247,9 +265,14 @@ const verbs = {
   "top up reserve": map({ by: name, tier: name, amount: eth }),
   "pause entries": name,
   "resume entries": name,
+  "pay rewards": map({ avs: names, rate, for: duration }),
+  "sell rewards": map({ tier: name, avs: name, from: eth, floor: eth }),
+  "buy rewards": map({ by: name, tier: name, avs: name, "at most": eth }),
+  "claim pay": map({ operator: name, tier: name }),
   expect: expectation,
   "expect holder": holderExpectation,
   "expect paid": paidExpectation,
+  "expect pay": payExpectation,
 } as const;
 
 export const VERBS: readonly string[] = [...Object.keys(verbs), "refused"];
@@ -298,6 +321,8 @@ export type Change = z.output<typeof change>;
 export type Share = z.output<typeof share>;
 export type Expectation = z.output<typeof expectation>;
 export type HolderExpectation = z.output<typeof holderExpectation>;
+export type PayExpectation = z.output<typeof payExpectation>;
+export type TokenTerms = NonNullable<Scenario["avss"][string]["token"]>;
 export type PaidExpectation = z.output<typeof paidExpectation>;
 
 // ---- what fits together
@@ -355,6 +380,9 @@ export function crossCheck(scenario: Scenario): Problem[] {
     if (value.contract === "hello world" && value["fault costs"] === undefined) {
       say(path, 'Its contract is "hello world". Add what a proven fault costs: fault costs: 50 %');
     }
+    if (value.contract === "hello world" && value.token !== undefined) {
+      say([...path, "token"], 'Only the contract "local" pays with a token of its own. Remove it.');
+    }
     if (value.contract === "local" && value["fault costs"] !== undefined) {
       say([...path, "fault costs"], 'Only the contract "hello world" has provable faults. Remove it.');
     }
@@ -392,6 +420,8 @@ export function crossCheck(scenario: Scenario): Problem[] {
       if (typeof who === "string") known("person", who, people, [...at, key]);
     }
     if (typeof fields.since === "string") known("remembered moment", fields.since, [...remembered], [...at, "since"]);
+    if (verb === "pay rewards")
+      for (const one of fields.avs as string[]) known("AVS", one, Object.keys(scenario.avss), [...at, "avs"]);
     const terms = typeof tierName === "string" ? scenario.tiers[tierName] : undefined;
     if (!terms) return;
     const agents = Object.entries(terms.agents);
@@ -406,7 +436,7 @@ export function crossCheck(scenario: Scenario): Problem[] {
       );
       const sets = Object.keys(terms.agents[operatorName]?.sets ?? {});
       const greets = sets.some((one) => scenario.avss[one]?.contract === "hello world");
-      if (operatorName in terms.agents && !greets) {
+      if ((verb === "greet" || verb === "prove") && operatorName in terms.agents && !greets) {
         say(place, `In ${tierName}, ${operatorName} works for no "hello world" AVS. Choose one that does.`);
       }
     }
@@ -418,6 +448,10 @@ export function crossCheck(scenario: Scenario): Problem[] {
         known(`AVS in ${tierName}`, avsName, [...avss], [...at, key]);
         if (verb === "slash" && scenario.avss[avsName]?.contract === "hello world") {
           say([...at, key], `${avsName} slashes by proof alone. Use "greet" with a wrong answer, then "prove".`);
+        }
+        const sold = verb === "sell rewards" || verb === "buy rewards";
+        if (sold && avsName in scenario.avss && !scenario.avss[avsName]?.token) {
+          say([...at, key], `${avsName} pays in WETH, which goes in directly. Name one with a token of its own.`);
         }
       }
     }

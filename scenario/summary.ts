@@ -66,6 +66,21 @@ export function printPeople(p: Printer, journal: Journal, last: View): void {
   for (const line of table(rows, ["left", "left", "right", "right", "right", "right", "right", "right"])) p.line(line);
 }
 
+/** Nothing where no AVS has paid. */
+export function printRewards(p: Printer, journal: Journal): void {
+  const paid = [...journal.rewards].filter(([, flow]) => flow.came > 0n);
+  if (paid.length === 0) return;
+  p.line();
+  p.line(p.bold("What AVSs paid, and who got it (ETH)"));
+  const rows = [["", "rewards", "to the tier", "pay", "of that claimed", "pay as a part"].map((word) => p.dim(word))];
+  for (const [name, { came, gained, earned, claimed }] of paid) {
+    const amounts = [came, gained, earned, claimed].map((wei) => formatEth(wei, 4));
+    rows.push([name, ...amounts, formatPercent((earned * WAD) / came, 2)]);
+  }
+  for (const line of table(rows, ["left", "right", "right", "right", "right", "right"])) p.line(line);
+  for (const { operator, tier, wei } of journal.pays) p.line(`  ${operator} claimed ${formatEth(wei, 4)} in ${tier}`);
+}
+
 /** True if every invariant has held. */
 export function printVerdicts(p: Printer, verdicts: readonly Verdict[]): boolean {
   p.line(p.bold("Invariants, checked against the chain"));

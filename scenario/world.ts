@@ -1,18 +1,40 @@
 /** Builds what a scenario file names: tiers with their agents, AVSs with their operator sets, and people with accounts. */
-import { AbiCoder, type Contract, getAddress, Interface, JsonRpcProvider, type JsonRpcSigner, Wallet } from "ethers";
+import {
+  AbiCoder,
+  type Contract,
+  getAddress,
+  Interface,
+  JsonRpcProvider,
+  type JsonRpcSigner,
+  Wallet,
+  ZeroAddress,
+} from "ethers";
 import { type EigenLayerKind, hardhatArtifacts, send } from "../deploy/eigenlayer.ts";
 import { attachOutside, deployLocal, FIRST_USER_ACCOUNT, type LocalDeployment } from "../deploy/local.ts";
 import { inputsFor, type Network } from "../deploy/network.ts";
 import { deployProtocol, openAgent, openTier, type Protocol, type TierContracts } from "../deploy/protocol.ts";
 import { interfaceOf, KINDS, type Kind } from "../deploy/roles.ts";
 import { ChainClient, type RawTransaction } from "./chain.ts";
-import { CATEGORIES, type Scenario, type TierTerms } from "./schema.ts";
+import { CATEGORIES, type Scenario, type TierTerms, type TokenTerms } from "./schema.ts";
+import { WAD } from "./units.ts";
 
 export interface Avs {
   readonly name: string;
   readonly category: (typeof CATEGORIES)[number];
   readonly address: string;
   readonly contract: "local" | "hello world";
+  /** What it pays with, if that is not WETH, and has staked beside ETH: a quorum of its own. */
+  readonly token?: AvsToken;
+}
+
+export interface AvsToken {
+  readonly symbol: string;
+  readonly address: string;
+  /** Wei of ETH for a whole token, by the scenario. */
+  readonly price: bigint;
+  readonly strategy: string;
+  /** The operator of the token's quorum: not one of Bulkhead's. */
+  readonly operator: string;
 }
 
 export interface Agent {
@@ -34,6 +56,7 @@ export interface Tier {
   readonly allocator: string;
   readonly mandate: string;
   readonly module: string;
+  readonly rewards: string;
   readonly agents: readonly Agent[];
   /** AVSs in the order of the tier's sets. */
   readonly avss: readonly string[];
@@ -50,6 +73,9 @@ export interface Faces extends Readonly<Record<Kind, Interface>> {
   readonly helloWorld: Interface;
   readonly allocationManager: Interface;
   readonly delegationManager: Interface;
+  readonly rewardsCoordinator: Interface;
+  readonly strategy: Interface;
+  readonly localToken: Interface;
 }
 
 export interface World {
@@ -68,6 +94,7 @@ export interface World {
     readonly allocationManager: string;
     readonly delegationManager: string;
     readonly strategyManager: string;
+    readonly rewardsCoordinator: string;
   };
   readonly accounts: {
     readonly curator: string;
@@ -89,6 +116,8 @@ export interface World {
 
 /** The operator set that each AVS opens here. */
 export const SET_ID = 1;
+/** The operator set for an AVS's own token. */
+export const OWN_SET_ID = 2;
 
 /** Anybody may call it; the tier takes what the strategy takes. */
 export async function buildWorld(
@@ -155,6 +184,7 @@ async function populate(
     local: Interface.from(artifacts.local.abi),
     "hello world": Interface.from(artifacts["hello world"].abi),
   };
+  const tokenArtifact = hardhatArtifacts("LocalToken", "contracts/local/LocalToken.sol");
   const kinds = Object.fromEntries(KINDS.map((kind) => [kind, interfaceOf(kind)])) as Record<Kind, Interface>;
   const faces: Faces = {
     ...kinds,
@@ -168,10 +198,18 @@ async function populate(
     helloWorld: avsFaces["hello world"],
     allocationManager: local.eigenlayer.interfaces.allocationManager,
     delegationManager: local.eigenlayer.interfaces.delegationManager,
+    rewardsCoordinator: local.eigenlayer.interfaces.rewardsCoordinator,
+    strategy: new Interface(["function sharesToUnderlyingView(uint256) view returns (uint256)"]),
+    localToken: Interface.from(tokenArtifact.abi),
   };
   const configurator = hardhatArtifacts("RiskConfigurator", "contracts/core/risk/RiskConfigurator.sol");
+  const rewardsConfigurator = hardhatArtifacts(
+    "RewardsConfigurator",
+    "contracts/modules/rewards/RewardsConfigurator.sol",
+  );
   const chain = new ChainClient(url, [
     configurator.abi,
+    rewardsConfigurator.abi,
     ...Object.values(faces).map((face) => face.fragments as never),
     protocol.accessManager.interface.fragments as never,
   ]);
@@ -203,6 +241,10 @@ async function populate(
     }),
   );
   log(`${avss.size} AVSs opened their operator sets`);
+  for (const [name, { token }] of planned) {
+    const avs = must(avss.get(name), name);
+    if (token) avss.set(name, { ...avs, token: await openQuorum(avs, token) });
+  }
 
   const seeds = Object.values(scenario.tiers).reduce((sum, terms) => sum + terms.seed, 0n);
   await send(local.weth.connect(signers.curator) as Contract, "deposit", { value: seeds });
@@ -227,6 +269,46 @@ async function populate(
     });
     tiers.set(name, await equip(name, terms, contracts));
     log(`${name}: ${Object.keys(terms.agents).length} agents, ${tiers.get(name)?.avss.length ?? 0} AVSs`);
+  }
+
+  /** An AVS's own token, with an operator set of its own in which somebody else has staked it. */
+  async function openQuorum(avs: Avs, { symbol, price, staked }: TokenTerms): Promise<AvsToken> {
+    const operator = await assign(`${avs.name}'s own quorum`);
+    const args = [owner.address, `${avs.name} token`, symbol];
+    const data = tokenArtifact.bytecode + faces.localToken.encodeDeploy(args).slice(2);
+    const [created] = await chain.sendMany([{ from: owner.address, data }]);
+    const address = getAddress(must(created, symbol));
+    const units = (staked * WAD) / price;
+    await send(local.core.strategyFactory, "deployNewStrategy", address);
+    const strategies = local.core.strategyFactory.getFunction("deployedStrategies");
+    const ownStrategy = getAddress(String(await strategies(address)));
+    const { strategyManager, delegationManager } = protocol.eigenlayer;
+    const set = { avs: avs.address, id: OWN_SET_ID };
+    const self = operator.address;
+    const call = (from: string, to: string, face: Interface, fn: string, ...values: unknown[]) => ({
+      from,
+      to,
+      data: face.encodeFunctionData(fn, values),
+    });
+    const dm = faces.delegationManager;
+    const am = faces.allocationManager;
+    const sm = local.eigenlayer.interfaces.strategyManager;
+    await chain.sendMany([
+      call(owner.address, avs.address, faces.localAvs, "createSet", OWN_SET_ID, [ownStrategy], avs.address),
+      call(owner.address, address, faces.localToken, "mint", self, units),
+      call(self, address, faces.localToken, "approve", strategyManager, units),
+      call(self, delegationManager, dm, "registerAsOperator", ZeroAddress, 0, ""),
+      call(self, strategyManager, sm, "depositIntoStrategy", ownStrategy, address, units),
+      call(self, allocationManager, am, "registerForOperatorSets", self, {
+        avs: avs.address,
+        operatorSetIds: [OWN_SET_ID],
+        data: "0x",
+      }),
+      call(self, allocationManager, am, "modifyAllocations", self, [
+        { operatorSet: set, strategies: [ownStrategy], newMagnitudes: [WAD] },
+      ]),
+    ]);
+    return { symbol, address, price, strategy: ownStrategy, operator: self };
   }
 
   /** Opens the agents, puts the mandate in force and registers every agent with its AVSs. */
@@ -280,7 +362,11 @@ async function populate(
         vetoBlocks: 0,
       };
     });
-    // nobody holds a share yet, so there is nobody to warn, and the mandate needs no delay
+    // nobody holds a share yet, so there is nobody to warn, and neither mandate nor fees need a delay
+    const rewards = contracts.rewards.connect(signers.curator) as Contract;
+    if (terms["protocol fee"] !== undefined) await send(rewards, "setProtocolFee", terms["protocol fee"]);
+    for (const one of terms["operator fee"] === undefined ? [] : agents)
+      await send(rewards, "setOperatorFee", one.address, terms["operator fee"]);
     const mandate = contracts.mandate.connect(signers.curator) as Contract;
     await send(mandate, "tighten", { params: paramsOf(terms), releases: 0, sets: setTerms, agents: agentTerms });
     await chain.sendMany(registrations);
@@ -294,6 +380,7 @@ async function populate(
       allocator: await address(contracts.allocator),
       mandate: await address(contracts.mandate),
       module: await address(contracts.module),
+      rewards: await address(contracts.rewards),
       agents,
       avss: used,
     };
@@ -310,6 +397,7 @@ async function populate(
       allocationManager,
       delegationManager: protocol.eigenlayer.delegationManager,
       strategyManager: protocol.eigenlayer.strategyManager,
+      rewardsCoordinator: protocol.eigenlayer.rewardsCoordinator,
     },
     accounts: {
       curator: signers.curator.address,

@@ -53,6 +53,32 @@ describe("a scenario file", () => {
     assert.equal(scenario.staking.yield, 279n * 10n ** 14n);
   });
 
+  it("knows who pays rewards, and with what", () => {
+    refuses(
+      broken("Plumbline, Blobspring]", "Plumblime, Blobspring]"),
+      "[Dawnstore, Quarrydata, Silofield, Tidewatch, Plumblime",
+      /There is no AVS "Plumblime"\. Did you mean "Plumbline"\?/,
+    );
+    refuses(
+      broken("sell rewards: { tier: Careful, avs: Blobspring", "sell rewards: { tier: Careful, avs: Tidewatch"),
+      "Tidewatch, from",
+      /Tidewatch pays in WETH, which goes in directly/,
+    );
+    refuses(
+      broken("claim pay: { operator: Northwind, tier: Careful }", "claim pay: { operator: Nordwind, tier: Careful }"),
+      "Nordwind",
+      /There is no operator of Careful "Nordwind"\. Did you mean "Northwind"\?/,
+    );
+    refuses(
+      broken(
+        "cap: 20_000 ETH\n    seed: 10 ETH\n    mandate delay: 45 days\n    operator fee: 10 %",
+        "cap: 20_000 ETH\n    seed: 10 ETH\n    mandate delay: 45 days\n    operator fee: 31 %",
+      ),
+      "31 %",
+      /An operator gets at most 30 %/,
+    );
+  });
+
   it("names an unknown key and the one that was meant", () => {
     refuses(
       broken(

@@ -67,6 +67,7 @@ describe("the invariants on a chain", () => {
     await spoil(player);
     await player.look("the spoiled step", undefined);
     invariants.settle(journal, player.now);
+    await invariants.fees(journal);
     await rpc(chain.url, "evm_revert", [snapshot]);
     await world.chain.locate();
     return failing(invariants);
@@ -103,6 +104,18 @@ describe("the invariants on a chain", () => {
       }
     });
     assert.deepEqual(found, [8]);
+  });
+
+  it("notice pay that nobody agreed to, and rewards of which a wei is missing", async () => {
+    for (const change of [
+      { came: 100n, gained: 90n, earned: 10n, claimed: 10n },
+      { came: 100n, gained: 99n },
+    ]) {
+      const found = await spoiled(async (player) => {
+        Object.assign(must(player.journal.rewards.get("Only"), "rewards"), change);
+      });
+      assert.deepEqual(found, [13]);
+    }
   });
 
   it("notice a wei that came from nowhere", async () => {
