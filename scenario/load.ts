@@ -62,7 +62,9 @@ export function forkComplaint(scenario: Scenario): string | undefined {
   if (scenario.staking.yield > 0n) return "On a fork nobody reports Lido's rewards: write yield: 0 % under staking.";
   const steps = scenario.story.flatMap(({ steps: list }) => list);
   const losses = steps.some((step) => (step["staking loss"] ?? step.refused?.step["staking loss"]) !== undefined);
-  return losses ? "On a fork nobody reports a loss of Lido: leave the staking losses out." : undefined;
+  if (losses) return "On a fork nobody reports a loss of Lido: leave the staking losses out.";
+  const rewards = scenario.story.some(({ steps }) => steps.some((step) => step["pay rewards"] !== undefined));
+  return rewards ? "On a fork EigenLayer publishes its own roots: leave the rewards out." : undefined;
 }
 
 /** Every unknown key is a problem of its own; the innermost problem of a union is the telling one. */

@@ -388,6 +388,7 @@ export class Player {
   // ---------------------------------------------------------------------------------------------- rewards
 
   async #payRewards(step: { avs: readonly string[]; rate: bigint; for: number }): Promise<void> {
+    if (!this.world.oracle) throw new StoryError("On a fork EigenLayer publishes its own roots: leave rewards out.");
     const send = (sending: Sending) => this.journal.send(sending);
     const payments = await this.#desk.pay(step.avs, step.rate, step.for, send);
     const period = formatDuration(step.for);
