@@ -72,6 +72,13 @@ export class Book {
     }
   }
 
+  /** How many arguments functions of this name take; empty where there is none. */
+  arities(name: string): number[] {
+    return [...this.#functions.values()]
+      .filter(({ fragment }) => fragment.name === name)
+      .map(({ fragment }) => fragment.inputs.length);
+  }
+
   find(data: string): { readonly fragment: FunctionFragment; readonly contracts: readonly string[] } | undefined {
     return this.#functions.get(data.slice(0, 10));
   }

@@ -13,7 +13,7 @@ import { revertReason } from "../safe/chain.ts";
 import { parseCall } from "../safe/commands.ts";
 import { readKey } from "../safe/keys.ts";
 import { buildContracts } from "./lib/build.ts";
-import { namesOf } from "./lib/names.ts";
+import { namesOf, resolveMarks } from "./lib/names.ts";
 
 const HELP = `npm run call -- --rpc URL "ADDRESS FUNCTION ARGUMENT..." ["..." ...]
 
@@ -57,12 +57,13 @@ async function main(): Promise<void> {
       return;
     }
     const book = new Book({ views: true });
-    const marked = (one: unknown) =>
-      typeof one === "string" && one.startsWith("@") ? names.resolve(one.slice(1)) : one;
     for (const text of positionals) {
       const spec = parseCall(text);
       const to = getAddress(names.resolve(spec.to));
-      const data = book.encode(spec.function ?? "", spec.args.map(marked));
+      const data = book.encode(
+        spec.function ?? "",
+        spec.args.map((one) => resolveMarks(names, one)),
+      );
       const fragment = book.find(data)?.fragment;
       if (fragment !== undefined && ["view", "pure"].includes(fragment.stateMutability)) {
         const answer = await provider.call({ to, data }).catch((error: unknown) => fail(book, text, error));

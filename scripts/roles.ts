@@ -3,20 +3,16 @@
  *
  *   npm run roles              writes the page
  *   npm run roles -- --check   fails where the page is not what the chain says
- *   npm run roles -- --configure SYMBOL --rpc URL --out CALLS.json
- *                              the admin's calls that give a new tier's functions their roles, for npm run safe
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { getAddress, JsonRpcProvider, parseEther } from "ethers";
 import { send } from "../deploy/eigenlayer.ts";
 import { deployLocal, FIRST_USER_ACCOUNT } from "../deploy/local.ts";
 import { openAgent, openTier } from "../deploy/protocol.ts";
-import { interfaceOf, KINDS, ROLES, selectorsOf, TIER_PERMISSIONS } from "../deploy/roles.ts";
 import { startChain } from "./chain.ts";
 import { buildContracts } from "./lib/build.ts";
-import { namesOf } from "./lib/names.ts";
 import { rolesPage } from "./lib/roles-page.ts";
 import { instances, readTable } from "./lib/surface.ts";
 import { ROOT } from "./lib/tools.ts";
@@ -60,43 +56,7 @@ async function generate(): Promise<string> {
   }
 }
 
-const { values } = parseArgs({
-  options: {
-    check: { type: "boolean" },
-    configure: { type: "string" },
-    rpc: { type: "string" },
-    out: { type: "string" },
-    deployment: { type: "string" },
-  },
-});
-
-/** Until these calls are made, only the admin may call the restricted functions of a new tier. */
-async function configure(symbol: string): Promise<void> {
-  const { rpc, out } = values;
-  if (rpc === undefined || out === undefined) throw new Error("--configure needs --rpc URL and --out FILE.");
-  await buildContracts();
-  const fromHere = (file: string) => resolve(process.env.INIT_CWD ?? process.cwd(), file);
-  const provider = new JsonRpcProvider(rpc);
-  try {
-    const names = await namesOf(provider, values.deployment && fromHere(values.deployment));
-    const calls = KINDS.flatMap((kind) =>
-      (TIER_PERMISSIONS[kind] ?? []).map(({ role, functions }) => {
-        const target = names.resolve(kind === "tier" ? symbol : `${symbol}.${kind}`);
-        const args = [target, selectorsOf(interfaceOf(kind), functions), String(ROLES[role])];
-        return { to: names.resolve("accessManager"), function: "setTargetFunctionRole", args };
-      }),
-    );
-    writeFileSync(fromHere(out), `${JSON.stringify(calls, null, 2)}\n`);
-    console.log(`wrote ${calls.length} calls: npm run safe -- propose FILE --calls ${out} ...`);
-  } finally {
-    provider.destroy();
-  }
-}
-
-if (values.configure !== undefined) {
-  await configure(values.configure);
-  process.exit(0);
-}
+const { values } = parseArgs({ options: { check: { type: "boolean" } } });
 const page = await generate();
 if (!values.check) {
   writeFileSync(FILE, page);

@@ -21,7 +21,7 @@ import {
 import { readKey } from "../safe/keys.ts";
 import { readProposal, writeProposal } from "../safe/proposal.ts";
 import { buildContracts } from "./lib/build.ts";
-import { type Names, namesOf } from "./lib/names.ts";
+import { type Names, namesOf, resolveMarks } from "./lib/names.ts";
 
 const HELP = `npm run safe -- COMMAND FILE [options]
 
@@ -66,11 +66,9 @@ const fromHere = (file: string) => resolve(process.env.INIT_CWD ?? process.cwd()
 
 /** Names become addresses, in the arguments where they are marked: @factory. */
 function specs(names: Names): CallSpec[] {
-  const argument = (one: unknown) =>
-    typeof one === "string" && one.startsWith("@") ? names.resolve(one.slice(1)) : one;
   return readCalls().map((spec) => {
     const of = spec.of ?? values.of;
-    const named = { ...spec, to: names.resolve(spec.to), args: spec.args.map(argument) };
+    const named = { ...spec, to: names.resolve(spec.to), args: spec.args.map((one) => resolveMarks(names, one)) };
     return of === undefined ? named : { ...named, of: names.resolve(of) };
   });
 }

@@ -42,6 +42,14 @@ export async function namesOf(provider: Provider, file: string | undefined): Pro
   };
 }
 
+/** A value in which names are marked: "@factory", at any depth. */
+export function resolveMarks(names: Names, value: unknown): unknown {
+  if (typeof value === "string") return value.startsWith("@") ? names.resolve(value.slice(1)) : value;
+  if (Array.isArray(value)) return value.map((one) => resolveMarks(names, one));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, one]) => [key, resolveMarks(names, one)]));
+}
+
 const asked = (contract: Contract, fn: string, ...args: unknown[]) => contract.getFunction(fn).staticCall(...args);
 
 /** SYMBOL is the tier; SYMBOL.senior, .junior, .risk, .mandate … its parts; SYMBOL.agent0 … its agents. */

@@ -5,7 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, beforeEach, describe, it } from "node:test";
-import { FunctionFragment, type JsonRpcSigner } from "ethers";
+import type { JsonRpcSigner } from "ethers";
 import * as z from "zod";
 import { send } from "../../deploy/eigenlayer.ts";
 import { type Deployment, saveDeployment } from "../../deployments/index.ts";
@@ -201,50 +201,6 @@ describe("the runbook", () => {
     await conserved(world, tier);
   });
 
-  it("launch: the admin's calls for a new tier are those that a deployment makes", async () => {
-    const { accessManager, factory } = world.local.protocol;
-    const { admin, curator, guardian } = world.local.signers;
-    await send(as(world.local.weth, curator), "deposit", { value: ETH });
-    await send(as(world.local.weth, curator), "approve", await factory.getAddress(), ETH);
-    const { strategy } = world.local;
-    const config = {
-      name: "New",
-      symbol: "NEW",
-      strategy,
-      seed: ETH,
-      mandateDelay: 45 * DAY,
-      params: tier.terms.params,
-    };
-    await send(as(factory, curator), "createTier", config);
-    const opened = z.string().parse(await call(factory, "tierAt", 1));
-    const fresh = tier.tier.attach(opened) as typeof tier.tier;
-    await reverts(world, "AccessManagedUnauthorized", send(as(fresh, guardian), "pauseEntries"));
-
-    const out = join(folder, "configure.json");
-    assert.match(run("roles.ts", "--configure", "NEW", "--out", out), /wrote \d+ calls/);
-    const book = new Book();
-    const calls = callsSchema.parse(JSON.parse(readFileSync(out, "utf8")));
-    for (const { to, function: fn, args } of calls)
-      await (await admin.sendTransaction({ to, data: book.encode(fn ?? "", args) })).wait();
-    const roleOf = (target: string, selector: string) => big(accessManager, "getTargetFunctionRole", target, selector);
-    const parts = (await call(fresh, "parts")) as Record<string, string>;
-    const reference = (await call(tier.tier, "parts")) as Record<string, string>;
-    let compared = 0;
-    for (const [contract, ours, theirs] of [
-      [tier.tier, opened, tier.address],
-      [tier.risk, parts.risk, reference.risk],
-      [tier.mandate, parts.mandate, reference.mandate],
-    ] as const)
-      for (const fragment of contract.interface.fragments) {
-        if (!FunctionFragment.isFragment(fragment)) continue;
-        const { selector } = fragment;
-        assert.equal(await roleOf(ours ?? "", selector), await roleOf(theirs ?? "", selector), fragment.format());
-        compared++;
-      }
-    assert.ok(compared > 50);
-    await send(as(fresh, guardian), "pauseEntries");
-  });
-
   it("incident, a slash: what happened is read, the group is quarantined and unwound by hand", async () => {
     const { guardian } = world.local.signers;
     // small enough that nothing quarantines it by itself
@@ -286,6 +242,27 @@ describe("the runbook", () => {
     const calls = join(folder, "calls.json");
     writeFileSync(calls, JSON.stringify([{ to: `${SYMBOL}.mandate`, function: "propose", args: [terms] }]));
     assert.equal(callsSchema.parse(JSON.parse(readFileSync(calls, "utf8"))).length, 1);
+  });
+
+  it("every command on the page exists, and every function that it names takes what is given to it", () => {
+    const text = readFileSync(join(ROOT, "docs", "RUNBOOK.md"), "utf8");
+    const scripts = z
+      .object({ scripts: z.record(z.string(), z.string()) })
+      .parse(JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"))).scripts;
+    for (const [, name] of text.matchAll(/npm run (\w+)/g)) assert.ok(name && name in scripts, `npm run ${name}`);
+    const book = new Book({ views: true });
+    let checked = 0;
+    const target = /(?:CAREFUL(?:\.\w+)?|factory|weth|accessManager|acceptance|tierBeacon)/.source;
+    for (const [, fn = "", given = ""] of text.matchAll(
+      new RegExp(`["\`]${target} (\\w+)(?:\\(\\))?((?: [^\`"]*)?)["\`]`, "g"),
+    )) {
+      const args = given.split(" ").filter((one) => one !== "");
+      const counts = book.arities(fn);
+      // a name alone, in a sentence, leaves the arguments to the reader
+      assert.ok(counts.length > 0 && (args.length === 0 || counts.includes(args.length)), `${fn}${given}`);
+      checked++;
+    }
+    assert.ok(checked > 30, `${checked} calls were checked`);
   });
 
   it("a stolen upgrader's key: the guardian calls its upgrade off, the admin takes the role, and nothing can follow", async () => {
