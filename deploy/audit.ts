@@ -5,6 +5,7 @@
  */
 import { Contract, dataSlice, getAddress, Interface, id, keccak256, type Provider, toBeHex, toBigInt } from "ethers";
 import { fullArtifact } from "./ignition.ts";
+import { logsOf } from "./logs.ts";
 import { ACCESS_MANAGER, BEACON, beaconId, FACTORY, implementationId, type Plan, resolveArgument } from "./plan.ts";
 import { attachTier } from "./protocol.ts";
 import { KINDS, ROLES, selectorsOf, TIER_PERMISSIONS } from "./roles.ts";
@@ -104,7 +105,7 @@ const roleName = (role: bigint): string =>
 async function auditRights(options: AuditOptions): Promise<readonly string[]> {
   const { provider, addressOf, deployer, fromBlock } = options;
   const manager = new Contract(addressOf("accessManager"), fullArtifact(ACCESS_MANAGER).abi, provider);
-  const found = rightsOf(manager.interface, await manager.queryFilter("*", fromBlock));
+  const found = rightsOf(manager.interface, await logsOf(manager, "*", fromBlock));
   const expected = plannedRights(options);
   for (const [name, value] of await tierRights(options)) expected.set(name, value);
 

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Contract, Interface, type Provider } from "ethers";
 import type { Deployment } from "../deployments/index.ts";
 import { buildInfoOf, fullArtifact } from "./ignition.ts";
+import { logsOf } from "./logs.ts";
 import { FACTORY, type Inputs, type Plan, resolveArgument } from "./plan.ts";
 import { attachTier } from "./protocol.ts";
 import { IMPLEMENTATIONS, KINDS } from "./roles.ts";
@@ -55,7 +56,7 @@ export async function recordOf(options: RecordOptions): Promise<Deployment> {
 async function tiersOf(provider: Provider, factoryAddress: string, fromBlock: number): Promise<Deployment["tiers"]> {
   const factory = new Contract(factoryAddress, fullArtifact(FACTORY).abi, provider);
   const tiers: Deployment["tiers"] = [];
-  for (const log of await factory.queryFilter("TierCreated", fromBlock)) {
+  for (const log of await logsOf(factory, "TierCreated", fromBlock)) {
     const event = factory.interface.parseLog({ topics: [...log.topics], data: log.data });
     const address = String(event?.args.getValue("tier"));
     const parts = await attachTier(address, provider);

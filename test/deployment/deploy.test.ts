@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
-import { Contract, getAddress, Interface, type JsonRpcSigner } from "ethers";
+import { Contract, type Filter, getAddress, Interface, JsonRpcProvider, type JsonRpcSigner, type Log } from "ethers";
 import { rpcProvider } from "../../deploy/account.ts";
 import { type AuditOptions, audit, sameCode } from "../../deploy/audit.ts";
 import { send } from "../../deploy/eigenlayer.ts";
 import { fullArtifact, run } from "../../deploy/ignition.ts";
+import { logsOf } from "../../deploy/logs.ts";
 import { inputsFor, networkFile, readNetwork } from "../../deploy/network.ts";
 import { ACCESS_MANAGER, beaconId, FACTORY, handsOver, implementationId, planOf } from "../../deploy/plan.ts";
 import { deployProtocol } from "../../deploy/protocol.ts";
@@ -130,6 +131,28 @@ describe("A deployment", () => {
     assert((await auditOf({ addressOf: swapped })).some((line) => line.startsWith("What tierBeacon points at")));
     const bare = (id: string) => (id === "tierImplementation" ? stage.network.weth : addressOf(id));
     assert((await auditOf({ addressOf: bare })).some((line) => /tierImplementation .* can be initialised/.test(line)));
+  });
+
+  it("reads the same events from a node that limits their range", async () => {
+    class Limited extends JsonRpcProvider {
+      override async getLogs(filter: Filter): Promise<Log[]> {
+        const [from, to] = [Number(filter.fromBlock), filter.toBlock === "latest" ? Infinity : Number(filter.toBlock)];
+        if (!(to - from < 10)) throw new Error("at most 10 blocks");
+        return super.getLogs(filter);
+      }
+    }
+    const limited = new Limited(stage.url, 31_337, { staticNetwork: true, batchMaxCount: 1, cacheTimeout: -1 });
+    try {
+      const { abi } = fullArtifact(ACCESS_MANAGER);
+      const at = (provider: JsonRpcProvider) => new Contract(addressOf("accessManager"), abi, provider);
+      const hashes = async (...[provider, range]: [JsonRpcProvider, number?]) =>
+        (await logsOf(at(provider), "*", firstBlock, range)).map((log) => [log.transactionHash, log.index]);
+      const all = await hashes(stage.provider);
+      assert(all.length > 50);
+      assert.deepEqual(await hashes(limited, 10), all);
+    } finally {
+      limited.destroy();
+    }
   });
 
   it("sees a right that somebody gave later", async () => {
