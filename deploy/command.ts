@@ -10,7 +10,13 @@ import type { ExecutionEventListener } from "@nomicfoundation/ignition-core";
 import { formatEther, formatUnits, isAddress, JsonRpcProvider } from "ethers";
 import { stringify } from "yaml";
 import * as z from "zod";
-import { deploymentFile, LOCAL_CHAIN_ID, saveDeployment } from "../deployments/index.ts";
+import {
+  DeploymentFileError,
+  deploymentFile,
+  LOCAL_CHAIN_ID,
+  loadDeployment,
+  saveDeployment,
+} from "../deployments/index.ts";
 import { type Account, AccountError, KEY_VARIABLE, keyAccount, nodeAccount, openKey, rpcProvider } from "./account.ts";
 import { audit } from "./audit.ts";
 import { checkNetwork } from "./check.ts";
@@ -51,7 +57,7 @@ const HELP = `Bulkhead: check a network, review a deployment, deploy, and verify
   --keystore FILE          the deployer's key, encrypted; the password from --password-file FILE or
                            DEPLOYER_KEYSTORE_PASSWORD
   ${KEY_VARIABLE}     in the environment: the deployer's key, where there is no keystore
-  --from ADDRESS           for --dry-run and --verify, where there is no key; on chain ${LOCAL_CHAIN_ID} an account of the node
+  --from ADDRESS           for --dry-run, where there is no key; on chain ${LOCAL_CHAIN_ID} an account of the node
   --journal FOLDER         where progress is written down (by default deployments/journal/CHAIN)
   --record FILE            where addresses, blocks and ABIs go (by default deployments/CHAIN.json)
   --new                    begin anew, in a fresh journal, although one was begun; what it deployed stays unused
@@ -98,7 +104,7 @@ export async function main(
     }
     return await work(values, build, environment);
   } catch (error) {
-    const ours = [UsageError, NetworkError, AccountError].some((kind) => error instanceof kind);
+    const ours = [UsageError, NetworkError, AccountError, DeploymentFileError].some((kind) => error instanceof kind);
     if (!ours && !(error instanceof DeploymentFailed)) throw error;
     process.stderr.write(`${(error as Error).message}\n`);
     return ours ? 2 : 1;
@@ -167,7 +173,11 @@ async function onChain(
   print(`${open.name} is as ${file} says.`);
   const network = complete(open, file);
 
-  const account = await accountOf(values, provider, url, chainId, environment);
+  const recordFile = values.record === undefined ? deploymentFile(network.chainId) : fromHere(values.record);
+  const recorded = values.verify && existsSync(recordFile) ? loadDeployment(network.chainId, recordFile) : undefined;
+  const account = recorded
+    ? nodeAccount(url, recorded.deployer)
+    : await accountOf(values, provider, url, chainId, environment);
   const inputs = inputsFor(network, account.address);
   const plan = planOf(inputs);
   let journal = values.journal === undefined ? join(home, "journal", place) : fromHere(values.journal);
@@ -193,10 +203,19 @@ async function onChain(
       plan,
       addressOf,
       blockOf,
-      file: values.record === undefined ? deploymentFile(network.chainId) : fromHere(values.record),
+      file: recordFile,
       // beside the journal, wherever that is
       verification: join(dirname(dirname(journal)), "verification", basename(journal)),
     });
+  if (recorded) {
+    const blocks = new Map(Object.values(recorded.contracts).map((one) => [one.address, one.block]));
+    const addressOf = (id: string) => {
+      const address = recorded.contracts[id]?.address;
+      if (address === undefined) throw new DeploymentFailed(`${recordFile} has no ${id}, which this checkout deploys.`);
+      return address;
+    };
+    return finish(addressOf, (address) => blocks.get(address));
+  }
   if (values.verify) {
     if (!existsSync(journal)) throw new UsageError(`There is no journal ${journal}: nothing was deployed from here.`);
   } else if (chainId !== LOCAL_CHAIN_ID && !values.yes) {

@@ -70,7 +70,7 @@ describe("A deployment that is killed", () => {
   });
 
   const mine = () => stage.provider.send("evm_mine", []);
-  const deploy = async (trap?: Ambush, watch?: (text: string) => void) => {
+  const deploy = async (trap?: Ambush, watch?: (text: string) => void, more: readonly string[] = []) => {
     ambush = trap;
     seen = 0;
     const args = [
@@ -83,7 +83,7 @@ describe("A deployment that is killed", () => {
       "--record",
       "it.json",
     ];
-    child = spawn(process.execPath, [COMMAND, ...args], {
+    child = spawn(process.execPath, [COMMAND, ...args, ...more], {
       env: { ...process.env, INIT_CWD: stage.folder, [KEY_VARIABLE]: wallet.privateKey, NO_COLOR: "1" },
       stdio: ["ignore", "pipe", "pipe"],
     });
@@ -140,6 +140,12 @@ describe("A deployment that is killed", () => {
     assert.equal(again.code, 0, again.text);
     assert.equal(seen, 0);
     assert(existsSync(join(stage.folder, "verification", "it", "factory.json")));
+
+    // what is written down is enough to compare it with the chain: no key, no journal
+    const verified = await deploy(undefined, undefined, ["--verify"]);
+    assert.equal(verified.code, 0, verified.text);
+    assert.match(verified.text, /Verified on the chain/);
+    assert.doesNotMatch(verified.text, /progress is kept/);
 
     const changed = { ...stage.network, timings: { ...stage.network.timings, overdueBlocks: 1_000 } };
     writeFileSync(join(stage.folder, "network.yaml"), stringify(changed));
