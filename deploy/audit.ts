@@ -4,7 +4,7 @@
  * every difference is one sentence.
  */
 import { Contract, dataSlice, getAddress, Interface, id, keccak256, type Provider, toBeHex, toBigInt } from "ethers";
-import { fullArtifact } from "./ignition.ts";
+import { fullArtifact } from "./artifacts.ts";
 import { logsOf } from "./logs.ts";
 import { ACCESS_MANAGER, BEACON, beaconId, FACTORY, implementationId, type Plan, resolveArgument } from "./plan.ts";
 import { attachTier } from "./protocol.ts";

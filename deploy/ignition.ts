@@ -2,9 +2,6 @@
  * Carries a plan out with Hardhat Ignition. Its journal makes a deployment resumable: whatever happened to the process,
  * the next run reads from the journal and the chain what is done, and does the rest.
  */
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import {
   type ArgumentType,
   type Artifact,
@@ -25,12 +22,12 @@ import {
   wipe,
 } from "@nomicfoundation/ignition-core";
 import * as z from "zod";
+import { buildInfoOf, fullArtifact } from "./artifacts.ts";
 import { type Argument, HAND_OVER, isReference, type Plan, type Source } from "./plan.ts";
 
 export type ProtocolModule = IgnitionModule<string, string, IgnitionModuleResult<string>>;
 
 export const MODULE = "Bulkhead";
-const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const futureId = (id: string): string => `${MODULE}#${id}`;
 
 /** The plan as an Ignition module; futures keep the plan's ids. */
@@ -76,32 +73,6 @@ export const hardhatResolver: ArtifactResolver = {
 function sourceOf(qualified: string): Source {
   const [file = "", name = ""] = qualified.split(":");
   return { file, name };
-}
-
-const fullArtifactSchema = z.looseObject({
-  _format: z.string(),
-  contractName: z.string(),
-  sourceName: z.string(),
-  inputSourceName: z.string(),
-  abi: z.array(z.looseObject({ type: z.string() })),
-  bytecode: z.string().regex(/^0x([0-9a-f]{2})+$/),
-  deployedBytecode: z.string().regex(/^0x([0-9a-f]{2})+$/),
-  linkReferences: z.record(z.string(), z.never()),
-  deployedLinkReferences: z.record(z.string(), z.never()),
-  immutableReferences: z.record(z.string(), z.array(z.object({ start: z.int(), length: z.int() }))).default({}),
-  buildInfoId: z.string(),
-});
-export type FullArtifact = z.output<typeof fullArtifactSchema>;
-
-export function fullArtifact({ file, name }: Source): FullArtifact {
-  const path = join(ROOT, "artifacts", file, `${name}.json`);
-  if (!existsSync(path)) throw new Error(`${name} is not compiled (${file}): run "npm run build".`);
-  return fullArtifactSchema.parse(JSON.parse(readFileSync(path, "utf8")));
-}
-
-export function buildInfoOf(id: string): BuildInfo {
-  // Hardhat wrote it for Ignition and for itself; only `input` and the compiler's version are read here
-  return JSON.parse(readFileSync(join(ROOT, "artifacts", "build-info", `${id}.json`), "utf8")) as BuildInfo;
 }
 
 // ------------------------------------------------------------------------------------------------------ running

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Contract, Interface, type Provider } from "ethers";
 import type { Deployment } from "../deployments/index.ts";
-import { buildInfoOf, fullArtifact } from "./ignition.ts";
+import { buildInfoOf, fullArtifact } from "./artifacts.ts";
 import { logsOf } from "./logs.ts";
 import { FACTORY, type Inputs, type Plan, resolveArgument } from "./plan.ts";
 import { attachTier } from "./protocol.ts";

@@ -1,7 +1,8 @@
 /** What a deployment would do, for review: every transaction, role and parameter. Pure. */
 import { batches } from "@nomicfoundation/ignition-core";
 import { formatEther, getCreateAddress } from "ethers";
-import { fullArtifact, MODULE, moduleOf } from "./ignition.ts";
+import { fullArtifact } from "./artifacts.ts";
+import { MODULE, moduleOf } from "./ignition.ts";
 import type { CompleteNetwork } from "./network.ts";
 import { type Argument, grantsOf, type Inputs, isReference, type Plan } from "./plan.ts";
 
