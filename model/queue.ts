@@ -20,12 +20,6 @@ export interface Checkpoint {
   readonly assets: bigint;
 }
 
-/** Cumulative shares requested at the end of a block. */
-export interface Trace {
-  readonly blockNumber: bigint;
-  shares: bigint;
-}
-
 /** The requests of one controller; `credit` is what an exact withdrawal left over from its last share, in wei. */
 export interface List {
   head: number;
@@ -41,7 +35,6 @@ export interface State {
   returned: bigint;
   readonly requests: Request[];
   readonly checkpoints: Checkpoint[];
-  readonly trace: Trace[];
   readonly byController: Map<string, List>;
 }
 
@@ -63,7 +56,6 @@ export function create(): State {
     returned: 0n,
     requests: [],
     checkpoints: [],
-    trace: [],
     byController: new Map(),
   };
 }
@@ -85,9 +77,6 @@ export function push(state: State, controller: string, shares: bigint, blockNumb
   const list = state.byController.get(controller);
   if (list === undefined) state.byController.set(controller, { head: 0, credit: 0n, ids: [id] });
   else list.ids.push(id);
-  const last = state.trace.at(-1);
-  if (last?.blockNumber === blockNumber) last.shares = state.requested;
-  else state.trace.push({ blockNumber, shares: state.requested });
   return id;
 }
 
@@ -111,16 +100,11 @@ export function pendingShares(state: State): bigint {
   return state.requested - state.finalised - state.returned;
 }
 
-/** Cumulative shares requested up to and including a block. */
-export function requestedAt(state: State, blockNumber: bigint): bigint {
-  const after = firstIndex(state.trace, (trace) => trace.blockNumber > blockNumber);
-  return after === 0 ? 0n : (state.trace[after - 1]?.shares ?? 0n);
-}
-
 /** Shares requested up to and including a block and not finalised yet; 0 once requests are given back. */
 export function maturedShares(state: State, blockNumber: bigint): bigint {
   if (state.returned !== 0n) return 0n;
-  return subtract(requestedAt(state, blockNumber), state.finalised);
+  const after = firstIndex(state.requests, (request) => request.blockNumber > blockNumber);
+  return subtract(state.requests[after - 1]?.end ?? 0n, state.finalised);
 }
 
 /** A(s): what the first s shares of the line were paid together; linear between checkpoints, rounded down. */

@@ -163,7 +163,6 @@ export class Journal {
           () => `${name}: the senior lost ${loss.senior} wei too early`,
         );
       }
-      for (const log of of("Paid")) flow.paid += wei.parse(log.args.getValue("assets"));
       for (const log of of("Recovered")) {
         for (const key of ["senior", "junior", "reserve"]) flow.in += wei.parse(log.args.getValue(key));
       }
@@ -173,6 +172,11 @@ export class Journal {
       for (const log of of("ReserveSkimmed")) flow.paid += wei.parse(log.args.getValue("assets"));
       for (const log of events(receipt.logs, faces.token, "Deposit")) {
         if (only) flow.in += wei.parse(log.args.getValue("assets"));
+      }
+      for (const event of ["Withdraw", "PotPaid"]) {
+        for (const log of events(receipt.logs, faces.token, event)) {
+          if (only) flow.paid += wei.parse(log.args.getValue("assets"));
+        }
       }
     }
   }

@@ -260,7 +260,7 @@ export class Player {
         { ...call, fn: "redeemEth", args: [shares, from, from] },
         { tier, syncs: false },
       );
-      for (const log of events(receipt.logs, faces.tier, "Paid", tier.address))
+      for (const log of events(receipt.logs, faces.token, "Withdraw", token))
         paid += wei.parse(log.args.getValue("assets"));
       // gas is free on this chain's accounts only as far as its price goes; what arrives must be what was promised
       const arrived = (await this.#balance(from)) - before;

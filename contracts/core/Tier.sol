@@ -193,10 +193,16 @@ contract Tier is ITier, TierBooks {
     // ----------------------------------------------------------------------------------------------- exits
 
     /// @inheritdoc ITier
-    function requested(uint256 shares_) external unlocked {
+    function requested(uint256 shares_) external unlocked returns (bool live, uint256 value) {
         Store storage $ = _store();
-        Shares storage s = _live($, msg.sender) ? $.seniorShares : $.juniorShares;
-        s.queued += shares_.toUint128();
+        bool isSenior = msg.sender == $.seniorToken;
+        if (!isSenior && msg.sender != $.juniorToken) {
+            if ($.retired[msg.sender].exists) return (false, 0);
+            revert NotAuthorised(msg.sender);
+        }
+        (uint256 book, uint256 supply) = _tranche($, isSenior);
+        (isSenior ? $.seniorShares : $.juniorShares).queued += shares_.toUint128();
+        return (true, Math.mulDiv(shares_, book, supply));
     }
 
     /// @inheritdoc ITier
@@ -211,7 +217,7 @@ contract Tier is ITier, TierBooks {
             if (done != 0) {
                 assets = _leave($, isSenior, done, true);
                 $.idle -= uint128(assets);
-                $.reserved += uint128(assets);
+                $.reserved += uint96(assets);
                 if (!isSenior) _gate($, o, uint256($.reserve) + $.junior);
             }
         }
@@ -243,11 +249,12 @@ contract Tier is ITier, TierBooks {
         if (!_live($, msg.sender)) revert InstantExitClosed();
         Observation memory o = _sync($);
         if (!_instantOpen($, o) || shares_ == 0) revert InstantExitClosed();
+        uint256 free = Math.saturatingSub($.idle, _queuedSenior($, $.senior));
         uint256 gross = _leave($, true, shares_, false);
         uint256 fee = Math.mulDiv(gross, o.params.instantFeeBps, Exposure.Q, Math.Rounding.Ceil);
         assets = gross - fee;
         if (assets == 0) revert ZeroAmount();
-        if (assets > $.idle) revert InsufficientIdle(assets, $.idle);
+        if (assets > free) revert InsufficientIdle(assets, free);
         $.idle -= uint128(assets);
         Waterfall.Books memory b = _books($);
         $.unlockAt = uint40(b.gain(fee, $.unlockAt, block.timestamp));
@@ -259,14 +266,16 @@ contract Tier is ITier, TierBooks {
 
     function _instantOpen(Store storage $, Observation memory o) private view returns (bool) {
         Waterfall.Books memory b = _books($);
-        return $.seniorShares.queued == 0 && $.deficit.closesAt == 0 && _utilisation(o, b, b.reserve + b.junior) <= WAD;
+        return $.deficit.closesAt == 0 && _utilisation(o, b, b.reserve + b.junior) <= WAD;
     }
 
     /// @inheritdoc ITier
     function pay(address receiver, uint256 assets, bool asEth) external unlocked {
         Store storage $ = _store();
-        if (!$.retired[msg.sender].exists) _live($, msg.sender);
-        $.reserved -= uint128(assets);
+        if (msg.sender != $.seniorToken && msg.sender != $.juniorToken && !$.retired[msg.sender].exists) {
+            revert NotAuthorised(msg.sender);
+        }
+        $.reserved -= uint96(assets);
         _pay(receiver, assets, asEth);
     }
 

@@ -202,25 +202,20 @@ contract TrancheToken is ITrancheToken, ERC20PermitUpgradeable, IERC165 {
     /// @inheritdoc ITrancheToken
     function requestRedeem(uint256 shares, address controller, address owner) external returns (uint256 requestId) {
         Store storage $ = _store();
-        if (!_isLive()) revert SeriesRetired(true);
         // nobody may clutter a stranger's list of requests
         if (
             controller != msg.sender && controller != owner && !isOperator(controller, msg.sender)
                 && !isOperator(controller, owner)
         ) revert NotController(msg.sender, controller);
-        if (shares == 0 || (shares != balanceOf(owner) && _storedValue(shares) < MIN_REQUEST)) {
-            revert RequestTooSmall(shares, MIN_REQUEST);
-        }
+        if (shares == 0) revert RequestTooSmall(shares, MIN_REQUEST);
         if (owner != msg.sender && !isOperator(owner, msg.sender)) _spendAllowance(owner, msg.sender, shares);
+        bool all = shares == balanceOf(owner);
         _transfer(owner, address(this), shares);
         requestId = $.queue.push(controller, shares);
-        $.tier.requested(shares);
+        (bool live, uint256 value) = $.tier.requested(shares);
+        if (!live) revert SeriesRetired(true);
+        if (!all && value < MIN_REQUEST) revert RequestTooSmall(shares, MIN_REQUEST);
         emit RedeemRequest(controller, owner, requestId, msg.sender, shares);
-    }
-
-    /// @dev At the last stored rate: a request does not sync.
-    function _storedValue(uint256 shares) private view returns (uint256) {
-        return Math.mulDiv(shares, _storedAssets(), totalSupply());
     }
 
     /// @inheritdoc ITrancheToken
@@ -263,6 +258,7 @@ contract TrancheToken is ITrancheToken, ERC20PermitUpgradeable, IERC165 {
         if (_isLive()) revert SeriesRetired(false);
         address controller;
         (controller, shares) = _store().queue.returnUnfinalised(requestId);
+        if (shares == 0) return 0; // used up, or returned before
         _transfer(address(this), controller, shares);
         emit RequestReturned(requestId, controller, shares);
     }
@@ -305,17 +301,22 @@ contract TrancheToken is ITrancheToken, ERC20PermitUpgradeable, IERC165 {
     }
 
     /// @inheritdoc ITrancheToken
-    function queueTotals() external view returns (uint256, uint256, uint256) {
+    function queueTotals() external view returns (uint256 requested, uint256 finalised, uint256 assets) {
         Queue.State storage queue = _store().queue;
         return (queue.requested, queue.finalised, queue.assets);
     }
 
     /// @inheritdoc ITrancheToken
-    function request(uint256 requestId) external view returns (address, uint256, uint256, uint256, uint256) {
+    function request(uint256 requestId)
+        external
+        view
+        returns (address controller, uint256 blockNumber, uint256 pending, uint256 claimable, uint256 assets)
+    {
         Queue.State storage queue = _store().queue;
-        Queue.Request memory r = queue.requests[requestId];
-        (uint256 claimable, uint256 assets) = queue.claimableOf(requestId);
-        return (r.controller, r.blockNumber, queue.pendingOf(requestId), claimable, assets);
+        Queue.Request storage r = queue.requests[requestId];
+        (controller, blockNumber) = (r.controller, r.blockNumber);
+        pending = queue.pendingOf(requestId);
+        (claimable, assets) = queue.claimableOf(requestId);
     }
 
     /// @inheritdoc ITrancheToken

@@ -90,8 +90,6 @@ interface ITier {
     );
     /// @notice A senior holder left at once from idle; `fee` went into G.
     event InstantlyRedeemed(address indexed token, uint256 shares, uint256 assets, uint256 fee);
-    /// @notice Assets left the tier for `receiver`.
-    event Paid(address indexed token, address indexed receiver, uint256 assets, bool asEth);
     /// @notice Somebody gave `assets` wei to all who hold: they entered G and vest like any gain.
     event GainsAdded(address indexed from, uint256 assets);
     /// @notice The reserve grew by a gift.
@@ -129,7 +127,7 @@ interface ITier {
     error ZeroAmount();
     /// @notice More shares than can be finalised now.
     error ExceedsFinalisable(uint256 shares, uint256 finalisable);
-    /// @notice Instant exits are closed: not covered, a Deficit is open, or others wait in the queue.
+    /// @notice Instant exits are closed: not senior, not covered, a Deficit is open, or no shares.
     error InstantExitClosed();
     /// @notice Less idle than asked for (wei).
     error InsufficientIdle(uint256 needed, uint256 idle);
@@ -154,17 +152,20 @@ interface ITier {
     /// @notice Books a deposit for exactly `shares`; assets are rounded up. As `deposit` otherwise.
     function mint(uint256 shares) external returns (uint256 assets);
 
-    /// @notice Notes that `shares` of the calling token were queued. They stay in the books until finalised.
-    /// @dev Only a live tranche token. Does not sync: a request changes no book.
-    function requested(uint256 shares) external;
+    /// @notice Notes that `shares` of the calling token were queued. They stay in the books until finalised. Returns
+    /// what they are worth at the last stored rate (wei, rounded down); the token of a retired series gets `live` =
+    /// false, and nothing is noted.
+    /// @dev Only a token of this tier. Does not sync: a request changes no book. Reverts Locked, NotAuthorised.
+    function requested(uint256 shares) external returns (bool live, uint256 value);
 
     /// @notice Finalises up to `shares` of the calling token's queue (type(uint256).max: all that can be) and sets
     /// their assets aside, rounded down; the token burns them. Reverts ExceedsFinalisable when asked for more.
     /// @dev Only a live tranche token.
     function finalise(uint256 shares) external returns (uint256 finalised, uint256 assets);
 
-    /// @notice Redeems senior `shares` from idle at once, less a fee (rounded up) that goes into G, and pays.
-    /// @dev Only the live senior token. Reverts InstantExitClosed, InsufficientIdle.
+    /// @notice Redeems senior `shares` at once, less a fee (rounded up) that goes into G, and pays. Idle less the value
+    /// of the queued senior shares (rounded up) must hold the payment: those who wait are provided for first.
+    /// @dev Only the live senior token. Reverts InstantExitClosed, InsufficientIdle, ZeroAmount.
     function redeemInstantly(uint256 shares, address receiver, bool asEth) external returns (uint256 assets);
 
     /// @notice Pays `assets` of the calling token's finalised redemptions; never syncs, so it works while EigenLayer

@@ -11,20 +11,27 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 /// requests it passes. With A(s) the cumulative payment at s, interpolated between checkpoints and rounded down, the
 /// holder of [s0, s1) is paid A(s1) - A(s0). These differences telescope: however a request is cut into claims, and
 /// whoever claims first, the sum is the same to the wei and never exceeds what was finalised.
-/// Shares and assets are in wei. Cumulative sums are held in 128 bits. Source: specification, section "Life of a tier".
+/// Shares and assets are in wei. Cumulative sums are held in 112 bits (a series is retired when a share is worth less
+/// than a millionth of a wei; all ether there is would have to pass 40 times at that price to fill them).
+/// Requests by id ascend in block and in end, checkpoints in shares and in assets, so both are found by search; a request
+/// that is claimed completely is deleted, and reads as one of no shares. Source: SPEC section 3.
 library Queue {
     using SafeCast for uint256;
 
-    /// @notice One redemption request.
+    /// @notice One redemption request: it owns [end - unclaimed, end) of the line.
     /// @param controller who may claim it.
+    /// @param next id of the controller's next request, 0 for his newest.
+    /// @param checkpoint number of checkpoints when it was made: the search for those that pay it starts there.
+    /// @param end one beyond its last share, on the line of cumulative shares.
+    /// @param unclaimed shares not claimed yet.
     /// @param blockNumber block in which it was made.
-    /// @param start first share not yet claimed, on the line of cumulative shares.
-    /// @param end one beyond its last share.
     struct Request {
         address controller;
-        uint48 blockNumber;
-        uint128 start;
-        uint128 end;
+        uint40 next;
+        uint40 checkpoint;
+        uint112 end;
+        uint104 unclaimed;
+        uint40 blockNumber;
     }
 
     /// @notice State of the line after one finalisation, both cumulative.
@@ -35,49 +42,63 @@ library Queue {
         uint128 assets;
     }
 
-    /// @notice State of the line at the end of a block in which something was requested.
-    /// @param blockNumber the block.
-    /// @param shares requested so far.
-    struct Trace {
-        uint48 blockNumber;
-        uint128 shares;
-    }
-
-    /// @notice The requests of one controller.
-    /// @param head index in `ids` of the first request that is not used up.
+    /// @notice The requests of one controller, linked from the oldest that is not used up to the newest.
+    /// @param head id of the oldest, 0 where there is none.
+    /// @param tail id of the newest, 0 where there is none.
     /// @param credit assets, in wei, of shares that are burnt already: what the last share of an exact withdrawal was
     /// worth beyond the assets asked for.
-    /// @param ids his requests, oldest first.
     struct List {
-        uint64 head;
+        uint40 head;
+        uint40 tail;
         uint128 credit;
-        uint64[] ids;
     }
 
-    /// @notice The queue.
+    /// @notice The queue. A request writes its first slot, a finalisation its second one.
     /// @param requested shares requested so far, cumulative.
+    /// @param count number of requests; ids run from 1 to `count`.
+    /// @param returned shares given back from a retired series; once not 0 nothing can be finalised any more.
     /// @param finalised shares finalised so far, cumulative.
     /// @param assets paid for them so far, in wei, cumulative.
-    /// @param returned shares given back from a retired series; once not 0 nothing can be finalised any more.
-    /// @param count number of requests; ids run from 1 to `count`.
+    /// @param checkpointCount number of finalisations.
     /// @param requests by id.
-    /// @param checkpoints one for each finalisation.
-    /// @param trace one for each block with a request.
-    /// @param byController the requests of each controller.
+    /// @param checkpoints one for each finalisation, numbered from 1; number 0 is the start of the line.
+    /// @param lists the requests of each controller.
     struct State {
-        uint128 requested;
-        uint128 finalised;
-        uint128 assets;
-        uint128 returned;
-        uint64 count;
+        uint112 requested;
+        uint40 count;
+        uint104 returned;
+        uint112 finalised;
+        uint112 assets;
+        uint32 checkpointCount;
         mapping(uint256 id => Request) requests;
-        Checkpoint[] checkpoints;
-        Trace[] trace;
-        mapping(address controller => List) byController;
+        mapping(uint256 number => Checkpoint) checkpoints;
+        mapping(address controller => List) lists;
+    }
+
+    /// @dev Two checkpoints and their numbers; a piece of A where the numbers are neighbours.
+    struct Span {
+        uint256 low;
+        uint256 high;
+        Checkpoint from;
+        Checkpoint to;
+    }
+
+    /// @dev A search in an ascending row for the first entry that is not below a target: the entry `low` is below it,
+    /// `high` is not, and they are by how much, halved for an end that stays where it is again and again.
+    struct Search {
+        uint256 low;
+        uint256 high;
+        uint256 below;
+        uint256 above;
+        uint256 probes;
+        bool roseLast;
     }
 
     /// @notice Most requests that one claim or one view of a controller looks at.
     uint256 internal constant MAX_SCAN = 32;
+
+    /// @dev Guesses after which a search only halves, so that no pattern of sizes makes it long.
+    uint256 private constant MAX_GUESSES = 8;
 
     /// @notice A request or a finalisation of no shares.
     error ZeroShares();
@@ -102,7 +123,8 @@ library Queue {
     error UnknownRequest(uint256 id, uint256 count);
 
     /// @notice Appends a request.
-    /// @dev Requests of the same block share one trace entry. Reverts `ZeroShares`, `QueueClosed`.
+    /// @dev Reverts `ZeroShares`, `QueueClosed`, and OpenZeppelin's `SafeCastOverflowedUintDowncast` from 2^104 shares on
+    /// (in one request).
     /// @param self the queue.
     /// @param controller who may claim it.
     /// @param shares in wei of the tranche token.
@@ -110,16 +132,23 @@ library Queue {
     function push(State storage self, address controller, uint256 shares) internal returns (uint256 id) {
         if (shares == 0) revert ZeroShares();
         if (self.returned != 0) revert QueueClosed(self.returned);
-        uint128 start = self.requested;
-        uint128 end = (uint256(start) + shares).toUint128();
-        uint48 blockNumber = block.number.toUint48();
+        uint112 end = (self.requested + shares).toUint112();
+        id = uint256(self.count) + 1;
         self.requested = end;
-        id = ++self.count;
-        self.requests[id] = Request(controller, blockNumber, start, end);
-        self.byController[controller].ids.push(uint64(id));
-        uint256 n = self.trace.length;
-        if (n != 0 && self.trace[n - 1].blockNumber == blockNumber) self.trace[n - 1].shares = end;
-        else self.trace.push(Trace(blockNumber, end));
+        self.count = id.toUint40();
+        self.requests[id] = Request({
+            controller: controller,
+            next: 0,
+            checkpoint: self.checkpointCount,
+            end: end,
+            unclaimed: shares.toUint104(),
+            blockNumber: block.number.toUint40()
+        });
+        List storage list = self.lists[controller];
+        uint256 tail = list.tail;
+        if (tail == 0) list.head = uint40(id);
+        else self.requests[tail].next = uint40(id);
+        list.tail = uint40(id);
     }
 
     /// @notice Finalises the next shares of the line at one price.
@@ -133,11 +162,11 @@ library Queue {
         if (self.returned != 0) revert QueueClosed(self.returned);
         uint256 pending = self.requested - self.finalised;
         if (shares > pending) revert ExceedsPending(shares, pending);
-        uint128 finalised = uint128(self.finalised + shares);
-        uint128 paid = (self.assets + assets).toUint128();
-        self.finalised = finalised;
-        self.assets = paid;
-        self.checkpoints.push(Checkpoint(finalised, paid));
+        uint112 finalised = uint112(self.finalised + shares);
+        uint112 paid = (self.assets + assets).toUint112();
+        uint256 number = uint256(self.checkpointCount) + 1;
+        (self.finalised, self.assets, self.checkpointCount) = (finalised, paid, number.toUint32());
+        self.checkpoints[number] = Checkpoint(finalised, paid);
     }
 
     /// @notice Shares that wait: requested, not finalised and not returned.
@@ -147,38 +176,48 @@ library Queue {
         return self.requested - self.finalised - self.returned;
     }
 
-    /// @notice Cumulative shares requested up to and including a block.
-    /// @dev Binary search, O(log n).
-    /// @param self the queue.
-    /// @param blockNumber the block; for the current one later requests of the same block are not in yet.
-    /// @return shares in wei of the tranche token.
-    function requestedAt(State storage self, uint256 blockNumber) internal view returns (uint256 shares) {
-        uint256 low;
-        uint256 high = self.trace.length;
-        while (low < high) {
-            uint256 mid = (low + high) / 2;
-            if (self.trace[mid].blockNumber > blockNumber) high = mid;
-            else low = mid + 1;
-        }
-        return low == 0 ? 0 : self.trace[low - 1].shares;
-    }
-
     /// @notice Shares that were requested up to and including a block and are not finalised yet.
+    /// @dev One request is read where all of them are that old; otherwise O(log n) of those that are younger, few where
+    /// requests come evenly. Deleted requests read as block 0, and are finalised: where the search meets one, nothing
+    /// before it waits.
     /// @param self the queue.
-    /// @param blockNumber the last block that counts.
+    /// @param blockNumber the last block that counts; for the current one later requests of the same block are not in yet.
     /// @return shares in wei of the tranche token; 0 once requests are given back.
     function maturedShares(State storage self, uint256 blockNumber) internal view returns (uint256 shares) {
-        if (self.returned != 0) return 0;
-        return Math.saturatingSub(requestedAt(self, blockNumber), self.finalised);
+        (uint256 requested, uint256 finalised) = (self.requested, self.finalised);
+        if (self.returned != 0 || requested == finalised) return 0;
+        Search memory search;
+        search.high = self.count;
+        uint256 made = self.requests[search.high].blockNumber;
+        if (made <= blockNumber) return requested - finalised;
+        // back from the newest in growing steps to one that is old enough, then between the last two
+        search.low = search.high;
+        for (uint256 step = 4; made > blockNumber; step *= 4) {
+            search.above = made - blockNumber - 1;
+            search.high = search.low;
+            if (step >= search.high) {
+                (search.low, made) = (0, 0);
+                break;
+            }
+            search.low = search.high - step;
+            made = self.requests[search.low].blockNumber;
+        }
+        // a request that is deleted, or none, says nothing about when it was made
+        search.below = made == 0 ? search.above : blockNumber + 1 - made;
+        while (search.high - search.low > 1) {
+            uint256 id = _guess(search);
+            _learn(search, id, self.requests[id].blockNumber, blockNumber + 1);
+        }
+        return Math.saturatingSub(self.requests[search.low].end, finalised);
     }
 
     /// @notice A(s): what the first s shares of the line were paid together.
-    /// @dev Linear between checkpoints, rounded down; A(0) = 0; never falls. O(log n).
+    /// @dev Linear between checkpoints, rounded down; A(0) = 0; never falls.
     /// @param self the queue.
     /// @param shares s, cumulative; beyond the finalised ones it counts as all of them.
     /// @return assets in wei, cumulative.
     function assetsAt(State storage self, uint256 shares) internal view returns (uint256 assets) {
-        (assets,) = _assetsAt(self, shares, 0);
+        return _assetsAt(self, _spanFrom(self, 0), shares);
     }
 
     /// @notice The part of a request that still waits.
@@ -187,9 +226,8 @@ library Queue {
     /// @param id of the request.
     /// @return shares in wei of the tranche token.
     function pendingOf(State storage self, uint256 id) internal view returns (uint256 shares) {
-        Request storage request = _request(self, id);
-        uint256 from = Math.max(request.start, self.finalised);
-        return Math.saturatingSub(request.end, from);
+        Request memory request = _request(self, id);
+        return Math.min(request.unclaimed, Math.saturatingSub(request.end, self.finalised));
     }
 
     /// @notice The part of a request that can be claimed.
@@ -199,11 +237,8 @@ library Queue {
     /// @return shares in wei of the tranche token.
     /// @return assets what they are paid, in wei.
     function claimableOf(State storage self, uint256 id) internal view returns (uint256 shares, uint256 assets) {
-        Request storage request = _request(self, id);
-        uint256 start = request.start;
-        uint256 end = Math.min(request.end, self.finalised);
-        if (end <= start) return (0, 0);
-        return (end - start, assetsAt(self, end) - assetsAt(self, start));
+        Span memory span;
+        return _claimableOf(self, _request(self, id), span);
     }
 
     /// @notice What a controller can claim now from his 32 oldest requests that are not used up.
@@ -212,22 +247,16 @@ library Queue {
     /// @return shares in wei of the tranche token.
     /// @return assets what they are paid, in wei, with his credit; `claimShares(shares)` pays exactly this.
     function claimable(State storage self, address controller) internal view returns (uint256 shares, uint256 assets) {
-        List storage list = self.byController[controller];
+        List memory list = self.lists[controller];
         assets = list.credit;
-        uint256 last = Math.min(list.ids.length, uint256(list.head) + MAX_SCAN);
-        uint256 hint;
-        for (uint256 i = list.head; i < last; ++i) {
-            Request storage request = self.requests[list.ids[i]];
-            uint256 start = request.start;
-            uint256 end = Math.min(request.end, self.finalised);
-            // a request that is used up or cut to nothing has none of its own; nothing behind the mark is finalised
-            if (start >= end) continue;
-            uint256 before;
-            uint256 upTo;
-            (before, hint) = _assetsAt(self, start, hint);
-            (upTo, hint) = _assetsAt(self, end, hint);
-            shares += end - start;
-            assets += upTo - before;
+        Span memory span;
+        uint256 id = list.head;
+        for (uint256 i; i < MAX_SCAN && id != 0; ++i) {
+            Request memory request = self.requests[id];
+            (uint256 some, uint256 worth) = _claimableOf(self, request, span);
+            shares += some;
+            assets += worth;
+            id = request.next;
         }
     }
 
@@ -239,11 +268,12 @@ library Queue {
     /// @param shares in wei of the tranche token; 0 pays the credit alone.
     /// @return assets to be paid, in wei.
     function claimShares(State storage self, address controller, uint256 shares) internal returns (uint256 assets) {
-        List storage list = self.byController[controller];
+        List memory list = self.lists[controller];
         (uint256 left, uint256 paid) = _claim(self, list, shares, type(uint256).max);
         if (left != 0) revert ExceedsClaimable(shares, shares - left);
         assets = paid + list.credit;
         list.credit = 0;
+        self.lists[controller] = list;
     }
 
     /// @notice Claims exactly so many assets with as few shares as possible, oldest first, from at most 32 requests.
@@ -258,17 +288,17 @@ library Queue {
     /// @param assets to be paid, in wei.
     /// @return shares that were used up, in wei of the tranche token; 0 where the credit alone pays.
     function claimAssets(State storage self, address controller, uint256 assets) internal returns (uint256 shares) {
-        List storage list = self.byController[controller];
+        List memory list = self.lists[controller];
         uint256 credit = list.credit;
-        if (assets <= credit) {
-            list.credit = uint128(credit - assets);
-            return 0;
+        if (assets > credit) {
+            uint256 wanted = assets - credit;
+            (uint256 left, uint256 paid) = _claim(self, list, type(uint256).max, wanted);
+            if (paid < wanted) revert ExceedsClaimable(assets, paid + credit);
+            credit += paid;
+            shares = type(uint256).max - left;
         }
-        uint256 wanted = assets - credit;
-        (uint256 left, uint256 paid) = _claim(self, list, type(uint256).max, wanted);
-        if (paid < wanted) revert ExceedsClaimable(assets, paid + credit);
-        list.credit = uint128(paid - wanted);
-        return type(uint256).max - left;
+        list.credit = uint128(credit - assets);
+        self.lists[controller] = list;
     }
 
     /// @notice Cuts a request of a retired series at what is finalised and gives the rest back.
@@ -276,106 +306,164 @@ library Queue {
     /// series is retired. A second call for the same request returns 0 shares. Reverts `UnknownRequest`.
     /// @param self the queue.
     /// @param id of the request.
-    /// @return controller to whom the shares go.
+    /// @return controller to whom the shares go; zero where the request is used up.
     /// @return shares in wei of the tranche token.
     function returnUnfinalised(State storage self, uint256 id) internal returns (address controller, uint256 shares) {
         shares = pendingOf(self, id);
         Request storage request = self.requests[id];
         controller = request.controller;
-        request.end -= uint128(shares);
-        self.returned += uint128(shares);
+        request.end -= uint112(shares);
+        request.unclaimed -= uint104(shares);
+        self.returned += uint104(shares);
     }
 
     /// @dev Takes finalised shares from the oldest requests until `shares` are taken or `assets` are reached, whichever
-    /// comes first. Returns what of `shares` was not taken, and what the taken ones pay.
-    function _claim(State storage self, List storage list, uint256 shares, uint256 assets)
+    /// comes first. Returns what of `shares` was not taken, and what the taken ones pay. Moves the list's ends in memory.
+    function _claim(State storage self, List memory list, uint256 shares, uint256 assets)
         private
         returns (uint256 left, uint256 paid)
     {
         left = shares;
-        uint256 head = list.head;
-        uint256 last = Math.min(list.ids.length, head + MAX_SCAN);
-        uint256 hint;
-        while (head < last && left != 0 && paid < assets) {
-            Request storage request = self.requests[list.ids[head]];
-            uint256 start = request.start;
-            uint256 end = request.end;
-            if (start != end) {
-                uint256 worth;
-                (start, worth, hint) = _take(self, request, left, assets - paid, hint);
-                left -= start;
-                paid += worth;
-                if (request.start != end) break;
+        Span memory span;
+        for (uint256 i; i < MAX_SCAN && list.head != 0 && left != 0 && paid < assets; ++i) {
+            uint256 id = list.head;
+            Request memory request = self.requests[id];
+            (uint256 taken, uint256 worth) = _take(self, span, request, left, assets - paid);
+            left -= taken;
+            paid += worth;
+            if (taken != request.unclaimed) {
+                if (taken != 0) self.requests[id].unclaimed = uint104(request.unclaimed - taken);
+                break;
             }
-            ++head;
+            delete self.requests[id];
+            list.head = request.next;
+            if (request.next == 0) list.tail = 0;
         }
-        list.head = uint64(head);
     }
 
-    /// @dev Takes finalised shares from one request: at most `shares`, and no more than it needs to pay `assets`.
-    function _take(State storage self, Request storage request, uint256 shares, uint256 assets, uint256 hint)
+    /// @dev What to take from one request: at most `shares`, and no more than it needs to pay `assets`.
+    function _take(State storage self, Span memory span, Request memory request, uint256 shares, uint256 assets)
         private
-        returns (uint256 taken, uint256 paid, uint256 newHint)
+        view
+        returns (uint256 taken, uint256 paid)
     {
-        uint256 start = request.start;
+        uint256 start = request.end - request.unclaimed;
         uint256 end = Math.min(request.end, self.finalised);
-        if (start >= end) return (0, 0, hint);
+        if (start >= end) return (0, 0);
+        _advance(self, span, request.checkpoint);
         if (end - start > shares) end = start + shares;
-        uint256 before;
-        (before, newHint) = _assetsAt(self, start, hint);
-        (paid, newHint) = _assetsAt(self, end, newHint);
-        paid -= before;
+        uint256 before = _assetsAt(self, span, start);
+        Span memory enough = Span(span.low, 0, span.from, span.from);
+        paid = _assetsAt(self, span, end) - before;
         if (paid > assets) {
-            uint256 to = _sharesFor(self, before + assets);
-            uint256 worth = assetsAt(self, to) - before;
-            // where the shares behind `to` are worth nothing they go along
-            if (worth != paid) (end, paid) = (to, worth);
+            (enough.high, enough.to) = (span.high, span.to);
+            (shares, assets) = _sharesFor(self, enough, before + assets);
+            // where the shares behind these are worth nothing they go along
+            if (assets - before != paid) (end, paid) = (shares, assets - before);
         }
-        request.start = uint128(end);
         taken = end - start;
     }
 
-    /// @dev A(shares) and the index of the checkpoint that it was found with. `from` must be 0 or an index that an
-    /// earlier call returned for fewer or as many shares.
-    function _assetsAt(State storage self, uint256 shares, uint256 from)
+    function _claimableOf(State storage self, Request memory request, Span memory span)
         private
         view
-        returns (uint256 assets, uint256 index)
+        returns (uint256 shares, uint256 assets)
     {
-        if (shares == 0) return (0, from);
-        uint256 n = self.checkpoints.length;
-        (uint256 low, uint256 high) = (from, n);
-        while (low < high) {
-            uint256 mid = (low + high) / 2;
-            if (self.checkpoints[mid].shares < shares) low = mid + 1;
-            else high = mid;
-        }
-        if (low == n) return (self.assets, from);
-        Checkpoint memory next = self.checkpoints[low];
-        if (next.shares == shares) return (next.assets, low);
-        Checkpoint memory last = low == 0 ? Checkpoint(0, 0) : self.checkpoints[low - 1];
-        // 128 × 128 bits: no overflow
-        assets = last.assets + uint256(next.assets - last.assets) * (shares - last.shares)
-            / uint256(next.shares - last.shares);
-        return (assets, low);
+        uint256 start = request.end - request.unclaimed;
+        uint256 end = Math.min(request.end, self.finalised);
+        if (start >= end) return (0, 0);
+        _advance(self, span, request.checkpoint);
+        uint256 before = _assetsAt(self, span, start);
+        return (end - start, _assetsAt(self, span, end) - before);
     }
 
-    /// @dev The smallest s with A(s) >= assets, for 0 < assets <= A(finalised): the first checkpoint that reaches it
-    /// bounds the piece, on which floor(a·(s - s0)/w) >= t is s - s0 >= ceil(t·w/a).
-    function _sharesFor(State storage self, uint256 assets) private view returns (uint256 shares) {
-        (uint256 low, uint256 high) = (0, self.checkpoints.length);
-        while (low < high) {
-            uint256 mid = (low + high) / 2;
-            if (self.checkpoints[mid].assets < assets) low = mid + 1;
-            else high = mid;
-        }
-        Checkpoint memory next = self.checkpoints[low];
-        Checkpoint memory last = low == 0 ? Checkpoint(0, 0) : self.checkpoints[low - 1];
-        return last.shares
-            + Math.ceilDiv((assets - last.assets) * uint256(next.shares - last.shares), next.assets - last.assets);
+    /// @dev The span from a checkpoint to the last one. `number` is at most the number of checkpoints.
+    function _spanFrom(State storage self, uint256 number) private view returns (Span memory span) {
+        span.low = number;
+        if (number != 0) span.from = self.checkpoints[number];
+        span.high = self.checkpointCount;
+        span.to = Checkpoint(self.finalised, self.assets);
     }
 
-    function _request(State storage self, uint256 id) private view returns (Request storage request) {
+    /// @dev Moves a span that is behind a checkpoint, or empty, so that it begins there.
+    function _advance(State storage self, Span memory span, uint256 number) private view {
+        if (span.high > number) return;
+        Span memory next = _spanFrom(self, number);
+        (span.low, span.high, span.from, span.to) = (next.low, next.high, next.from, next.to);
+    }
+
+    /// @dev A(shares). The span must not begin beyond it; afterwards it holds the point, so that a point further on costs
+    /// few reads.
+    function _assetsAt(State storage self, Span memory span, uint256 shares) private view returns (uint256 assets) {
+        if (shares > span.to.shares) {
+            // the rest of the line, whose end is known without a search
+            (span.low, span.from) = (span.high, span.to);
+            (span.high, span.to) = (self.checkpointCount, Checkpoint(self.finalised, self.assets));
+        }
+        if (shares >= span.to.shares) return span.to.assets;
+        if (shares == span.from.shares) return span.from.assets;
+        _narrow(self, span, shares, false);
+        uint256 width = span.to.shares - span.from.shares;
+        // 112 × 112 bits: no overflow
+        return span.from.assets + uint256(span.to.assets - span.from.assets) * (shares - span.from.shares) / width;
+    }
+
+    /// @dev The smallest s with A(s) >= assets, and A(s), for A(span.from) < assets <= A(span.to): the first checkpoint
+    /// that reaches it bounds the piece, on which floor(a·(s - s0)/w) >= t is s - s0 >= ceil(t·w/a).
+    function _sharesFor(State storage self, Span memory span, uint256 assets)
+        private
+        view
+        returns (uint256 shares, uint256 worth)
+    {
+        _narrow(self, span, assets, true);
+        uint256 width = span.to.shares - span.from.shares;
+        shares = span.from.shares + Math.ceilDiv((assets - span.from.assets) * width, span.to.assets - span.from.assets);
+        worth = _assetsAt(self, span, shares);
+    }
+
+    /// @dev Narrows a span until it is the piece that holds the target: `span.from` is below it and `span.to` is not. It
+    /// may stay wider where it ends at the very share that was looked for.
+    function _narrow(State storage self, Span memory span, uint256 target, bool byAssets) private view {
+        if (span.high - span.low < 2) return;
+        Search memory search;
+        (search.low, search.high) = (span.low, span.high);
+        search.below = target - (byAssets ? span.from.assets : span.from.shares);
+        search.above = (byAssets ? span.to.assets : span.to.shares) - target;
+        while (search.high - search.low > 1 && (byAssets || span.to.shares != target)) {
+            uint256 number = _guess(search);
+            Checkpoint memory checkpoint = self.checkpoints[number];
+            bool rose = _learn(search, number, byAssets ? checkpoint.assets : checkpoint.shares, target);
+            if (rose) span.from = checkpoint;
+            else span.to = checkpoint;
+        }
+        (span.low, span.high) = (search.low, search.high);
+    }
+
+    /// @dev Regula falsi in the Illinois form: a straight line between the ends tells where the target should be, and an
+    /// end that stays is believed half as much each time. Few reads where the row rises evenly; after eight it halves.
+    function _guess(Search memory search) private pure returns (uint256 index) {
+        uint256 width = search.high - search.low;
+        if (++search.probes > MAX_GUESSES) return search.low + width / 2;
+        // at most 40 × 113 bits
+        index = width * search.below / Math.max(search.below + search.above, 1);
+        return search.low + Math.min(Math.max(index, 1), width - 1);
+    }
+
+    /// @dev Moves one end of the search to an entry that was read; whether it is the low one.
+    function _learn(Search memory search, uint256 index, uint256 value, uint256 target) private pure returns (bool rose) {
+        rose = value < target;
+        bool again = search.probes > 1 && rose == search.roseLast;
+        if (rose) {
+            (search.low, search.below) = (index, target - value);
+            if (again) search.above /= 2;
+        } else {
+            (search.high, search.above) = (index, value - target);
+            if (again) search.below /= 2;
+        }
+        search.roseLast = rose;
+    }
+
+    function _request(State storage self, uint256 id) private view returns (Request memory request) {
         if (id == 0 || id > self.count) revert UnknownRequest(id, self.count);
         return self.requests[id];
     }

@@ -355,7 +355,6 @@ describe("the mirror equals the Solidity to the wei", () => {
       await same("cumulative", [], [state.requested, state.finalised, state.assets]);
       await same("pendingShares", [], Queue.pendingShares(state));
       for (const at of [blockNumber, blockNumber - 1n, blockNumber / 2n]) {
-        await same("requestedAt", [at], Queue.requestedAt(state, at));
         await same("maturedShares", [at], Queue.maturedShares(state, at));
       }
       for (const part of [1n, 3n, 7n, 8n, 9n]) {

@@ -39,7 +39,6 @@ abstract contract TierBooks is AccessManagedUpgradeable {
         uint128 senior;
         uint128 gains;
         uint128 idle;
-        uint128 reserved;
         uint40 lastSync;
         uint40 unlockAt;
         uint64 baseRate;
@@ -48,6 +47,7 @@ abstract contract TierBooks is AccessManagedUpgradeable {
         ITier.Shares seniorShares;
         ITier.Shares juniorShares;
         address seniorToken;
+        uint96 reserved; // beside the token, which every claim reads
         address juniorToken;
         IRiskManager risk;
         IStakingModule module;
@@ -278,7 +278,6 @@ abstract contract TierBooks is AccessManagedUpgradeable {
     // --------------------------------------------------------------------------------------------- helpers
 
     function _pay(address receiver, uint256 assets, bool asEth) internal {
-        emit ITier.Paid(msg.sender, receiver, assets, asEth);
         if (assets == 0) return;
         if (asEth) {
             WETH.withdraw(assets);

@@ -101,7 +101,7 @@ contract TierReserve is TierBooks {
         uint256 toJunior = Math.min(assets - toSenior, d.juniorLoss);
         uint256 toReserve = assets - toSenior - toJunior;
         uint256 toPots = _credit($, d.seniorToken, toSenior) + _credit($, d.juniorToken, toJunior);
-        $.reserved += uint128(toPots);
+        $.reserved += uint96(toPots);
         $.idle += uint128(assets - toPots);
         $.reserve += uint128(toReserve);
         d.outstanding -= uint128(toSenior);
@@ -170,7 +170,7 @@ contract TierReserve is TierBooks {
         assets = Math.mulDiv(r.pot, shares_, r.supply);
         $.retired[msg.sender].pot = uint128(r.pot - assets);
         $.retired[msg.sender].supply = uint128(r.supply - shares_);
-        $.reserved -= uint128(assets);
+        $.reserved -= uint96(assets);
         _pay(receiver, assets, asEth);
     }
 }

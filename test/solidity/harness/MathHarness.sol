@@ -231,10 +231,6 @@ contract MathHarness {
         return queue.pendingShares();
     }
 
-    function requestedAt(uint256 blockNumber) external view returns (uint256) {
-        return queue.requestedAt(blockNumber);
-    }
-
     function maturedShares(uint256 blockNumber) external view returns (uint256) {
         return queue.maturedShares(blockNumber);
     }
@@ -260,7 +256,7 @@ contract MathHarness {
     }
 
     function creditOf(address controller) external view returns (uint256) {
-        return queue.byController[controller].credit;
+        return queue.lists[controller].credit;
     }
 
     function cumulative() external view returns (uint256 requested, uint256 finalised, uint256 assets) {

@@ -165,7 +165,6 @@ contract QueueTest is Test {
         uint256 known;
         for (uint256 at; at <= block.number; ++at) {
             if (requestedAtBlock[at] != 0) known = requestedAtBlock[at];
-            assertEq(queue.requestedAt(at), known);
             assertEq(queue.maturedShares(at), known > _finalised() ? known - _finalised() : 0);
         }
         uint256[] memory waiting = new uint256[](requests + 1);
