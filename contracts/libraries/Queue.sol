@@ -27,8 +27,8 @@ library Queue {
     /// @param blockNumber block in which it was made.
     struct Request {
         address controller;
-        uint40 next;
-        uint40 checkpoint;
+        uint48 next;
+        uint48 checkpoint;
         uint112 end;
         uint104 unclaimed;
         uint40 blockNumber;
@@ -48,8 +48,8 @@ library Queue {
     /// @param credit assets, in wei, of shares that are burnt already: what the last share of an exact withdrawal was
     /// worth beyond the assets asked for.
     struct List {
-        uint40 head;
-        uint40 tail;
+        uint64 head;
+        uint64 tail;
         uint128 credit;
     }
 
@@ -79,8 +79,10 @@ library Queue {
     struct Span {
         uint256 low;
         uint256 high;
-        Checkpoint from;
-        Checkpoint to;
+        uint256 fromShares;
+        uint256 fromAssets;
+        uint256 toShares;
+        uint256 toAssets;
     }
 
     /// @dev A search in an ascending row for the first entry that is not below a target: the entry `low` is below it,
@@ -146,9 +148,9 @@ library Queue {
         });
         List storage list = self.lists[controller];
         uint256 tail = list.tail;
-        if (tail == 0) list.head = uint40(id);
-        else self.requests[tail].next = uint40(id);
-        list.tail = uint40(id);
+        if (tail == 0) list.head = uint64(id);
+        else self.requests[tail].next = uint48(id);
+        list.tail = uint64(id);
     }
 
     /// @notice Finalises the next shares of the line at one price.
@@ -217,7 +219,9 @@ library Queue {
     /// @param shares s, cumulative; beyond the finalised ones it counts as all of them.
     /// @return assets in wei, cumulative.
     function assetsAt(State storage self, uint256 shares) internal view returns (uint256 assets) {
-        return _assetsAt(self, _spanFrom(self, 0), shares);
+        Span memory span;
+        _end(self, span);
+        return _assetsAt(self, span, shares);
     }
 
     /// @notice The part of a request that still waits.
@@ -238,7 +242,7 @@ library Queue {
     /// @return assets what they are paid, in wei.
     function claimableOf(State storage self, uint256 id) internal view returns (uint256 shares, uint256 assets) {
         Span memory span;
-        return _claimableOf(self, _request(self, id), span);
+        return _take(self, span, _request(self, id), type(uint256).max, type(uint256).max);
     }
 
     /// @notice What a controller can claim now from his 32 oldest requests that are not used up.
@@ -253,7 +257,7 @@ library Queue {
         uint256 id = list.head;
         for (uint256 i; i < MAX_SCAN && id != 0; ++i) {
             Request memory request = self.requests[id];
-            (uint256 some, uint256 worth) = _claimableOf(self, request, span);
+            (uint256 some, uint256 worth) = _take(self, span, request, type(uint256).max, type(uint256).max);
             shares += some;
             assets += worth;
             id = request.next;
@@ -325,20 +329,22 @@ library Queue {
     {
         left = shares;
         Span memory span;
-        for (uint256 i; i < MAX_SCAN && list.head != 0 && left != 0 && paid < assets; ++i) {
-            uint256 id = list.head;
-            Request memory request = self.requests[id];
+        uint256 head = list.head;
+        for (uint256 i; i < MAX_SCAN && head != 0 && left != 0 && paid < assets; ++i) {
+            Request memory request = self.requests[head];
             (uint256 taken, uint256 worth) = _take(self, span, request, left, assets - paid);
-            left -= taken;
-            paid += worth;
+            unchecked {
+                (left, paid) = (left - taken, paid + worth); // at most `left`, and 112 bits
+            }
             if (taken != request.unclaimed) {
-                if (taken != 0) self.requests[id].unclaimed = uint104(request.unclaimed - taken);
+                if (taken != 0) self.requests[head].unclaimed = uint104(request.unclaimed - taken);
                 break;
             }
-            delete self.requests[id];
-            list.head = request.next;
-            if (request.next == 0) list.tail = 0;
+            delete self.requests[head];
+            head = request.next;
         }
+        list.head = uint64(head);
+        if (head == 0) list.tail = 0;
     }
 
     /// @dev What to take from one request: at most `shares`, and no more than it needs to pay `assets`.
@@ -347,68 +353,57 @@ library Queue {
         view
         returns (uint256 taken, uint256 paid)
     {
-        uint256 start = request.end - request.unclaimed;
-        uint256 end = Math.min(request.end, self.finalised);
-        if (start >= end) return (0, 0);
-        _advance(self, span, request.checkpoint);
-        if (end - start > shares) end = start + shares;
-        uint256 before = _assetsAt(self, span, start);
-        Span memory enough = Span(span.low, 0, span.from, span.from);
-        paid = _assetsAt(self, span, end) - before;
-        if (paid > assets) {
-            (enough.high, enough.to) = (span.high, span.to);
-            (shares, assets) = _sharesFor(self, enough, before + assets);
-            // where the shares behind these are worth nothing they go along
-            if (assets - before != paid) (end, paid) = (shares, assets - before);
+        unchecked {
+            // at most 112 bits each, and differences of what ascends
+            uint256 end = request.end;
+            uint256 start = end - request.unclaimed;
+            uint256 finalised = self.finalised;
+            if (end > finalised) end = finalised;
+            if (start >= end) return (0, 0);
+            if (end - start > shares) end = start + shares;
+            if (span.high <= request.checkpoint) _begin(self, span, request.checkpoint);
+            uint256 before = _assetsAt(self, span, start);
+            paid = _assetsAt(self, span, end) - before;
+            if (paid > assets) {
+                _begin(self, span, request.checkpoint);
+                (shares, assets) = _sharesFor(self, span, before + assets);
+                // where the shares behind these are worth nothing they go along
+                if (assets - before != paid) (end, paid) = (shares, assets - before);
+            }
+            taken = end - start;
         }
-        taken = end - start;
     }
 
-    function _claimableOf(State storage self, Request memory request, Span memory span)
-        private
-        view
-        returns (uint256 shares, uint256 assets)
-    {
-        uint256 start = request.end - request.unclaimed;
-        uint256 end = Math.min(request.end, self.finalised);
-        if (start >= end) return (0, 0);
-        _advance(self, span, request.checkpoint);
-        uint256 before = _assetsAt(self, span, start);
-        return (end - start, _assetsAt(self, span, end) - before);
-    }
-
-    /// @dev The span from a checkpoint to the last one. `number` is at most the number of checkpoints.
-    function _spanFrom(State storage self, uint256 number) private view returns (Span memory span) {
+    /// @dev Makes a span from a checkpoint to the end of the line. `number` is at most the number of checkpoints.
+    function _begin(State storage self, Span memory span, uint256 number) private view {
         span.low = number;
-        if (number != 0) span.from = self.checkpoints[number];
-        span.high = self.checkpointCount;
-        span.to = Checkpoint(self.finalised, self.assets);
+        Checkpoint storage from = self.checkpoints[number];
+        (span.fromShares, span.fromAssets) = number == 0 ? (0, 0) : (uint256(from.shares), uint256(from.assets));
+        _end(self, span);
     }
 
-    /// @dev Moves a span that is behind a checkpoint, or empty, so that it begins there.
-    function _advance(State storage self, Span memory span, uint256 number) private view {
-        if (span.high > number) return;
-        Span memory next = _spanFrom(self, number);
-        (span.low, span.high, span.from, span.to) = (next.low, next.high, next.from, next.to);
+    function _end(State storage self, Span memory span) private view {
+        (span.high, span.toShares, span.toAssets) = (self.checkpointCount, self.finalised, self.assets);
     }
 
     /// @dev A(shares). The span must not begin beyond it; afterwards it holds the point, so that a point further on costs
     /// few reads.
     function _assetsAt(State storage self, Span memory span, uint256 shares) private view returns (uint256 assets) {
-        if (shares > span.to.shares) {
-            // the rest of the line, whose end is known without a search
-            (span.low, span.from) = (span.high, span.to);
-            (span.high, span.to) = (self.checkpointCount, Checkpoint(self.finalised, self.assets));
+        if (shares > span.toShares) {
+            (span.low, span.fromShares, span.fromAssets) = (span.high, span.toShares, span.toAssets);
+            _end(self, span);
         }
-        if (shares >= span.to.shares) return span.to.assets;
-        if (shares == span.from.shares) return span.from.assets;
-        _narrow(self, span, shares, false);
-        uint256 width = span.to.shares - span.from.shares;
-        // 112 × 112 bits: no overflow
-        return span.from.assets + uint256(span.to.assets - span.from.assets) * (shares - span.from.shares) / width;
+        if (shares >= span.toShares) return span.toAssets;
+        if (shares == span.fromShares) return span.fromAssets;
+        if (span.high - span.low > 1) _narrow(self, span, shares, false);
+        unchecked {
+            // 112 × 112 bits
+            uint256 rise = (span.toAssets - span.fromAssets) * (shares - span.fromShares);
+            return span.fromAssets + rise / (span.toShares - span.fromShares);
+        }
     }
 
-    /// @dev The smallest s with A(s) >= assets, and A(s), for A(span.from) < assets <= A(span.to): the first checkpoint
+    /// @dev The smallest s with A(s) >= assets, and A(s), for A(from) < assets <= A(to): the first checkpoint
     /// that reaches it bounds the piece, on which floor(a·(s - s0)/w) >= t is s - s0 >= ceil(t·w/a).
     function _sharesFor(State storage self, Span memory span, uint256 assets)
         private
@@ -416,25 +411,24 @@ library Queue {
         returns (uint256 shares, uint256 worth)
     {
         _narrow(self, span, assets, true);
-        uint256 width = span.to.shares - span.from.shares;
-        shares = span.from.shares + Math.ceilDiv((assets - span.from.assets) * width, span.to.assets - span.from.assets);
+        (uint256 width, uint256 rise) = (span.toShares - span.fromShares, span.toAssets - span.fromAssets);
+        shares = span.fromShares + Math.ceilDiv((assets - span.fromAssets) * width, rise);
         worth = _assetsAt(self, span, shares);
     }
 
-    /// @dev Narrows a span until it is the piece that holds the target: `span.from` is below it and `span.to` is not. It
+    /// @dev Narrows a span until it is the piece that holds the target: `from` is below it and `to` is not. It
     /// may stay wider where it ends at the very share that was looked for.
     function _narrow(State storage self, Span memory span, uint256 target, bool byAssets) private view {
-        if (span.high - span.low < 2) return;
         Search memory search;
         (search.low, search.high) = (span.low, span.high);
-        search.below = target - (byAssets ? span.from.assets : span.from.shares);
-        search.above = (byAssets ? span.to.assets : span.to.shares) - target;
-        while (search.high - search.low > 1 && (byAssets || span.to.shares != target)) {
+        search.below = target - (byAssets ? span.fromAssets : span.fromShares);
+        search.above = (byAssets ? span.toAssets : span.toShares) - target;
+        while (search.high - search.low > 1 && (byAssets || span.toShares != target)) {
             uint256 number = _guess(search);
             Checkpoint memory checkpoint = self.checkpoints[number];
             bool rose = _learn(search, number, byAssets ? checkpoint.assets : checkpoint.shares, target);
-            if (rose) span.from = checkpoint;
-            else span.to = checkpoint;
+            if (rose) (span.fromShares, span.fromAssets) = (checkpoint.shares, checkpoint.assets);
+            else (span.toShares, span.toAssets) = (checkpoint.shares, checkpoint.assets);
         }
         (span.low, span.high) = (search.low, search.high);
     }

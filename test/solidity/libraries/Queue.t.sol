@@ -325,20 +325,153 @@ contract QueueTest is Test {
         assertEq(amount, count);
     }
 
-    function test_AClaimCostsTheSameForTenAsForAThousandFinalisations() public {
+    // searches
+
+    /// @dev Sizes from one share to many, prices from nothing to a lot, claims by shares and by assets while it goes on.
+    /// forge-config: default.fuzz.runs = 16
+    function testFuzz_ManyFinalisationsPayWhatTheModelSays(uint256 seed) public {
+        address[3] memory people = [ANN, BOB, address(0xC)];
+        for (uint256 step; step < 90; ++step) {
+            uint256 word = uint256(keccak256(abi.encode(seed, step)));
+            if (step % 9 == 0) _push(people[(word >> 8) % 3], 30 + (word >> 16) % 60);
+            uint256 pending = shares.length - _finalised();
+            uint256 size = (word >> 32) % 8 == 0 ? (word >> 40) % 40 : (word >> 40) % 3;
+            if (pending != 0) _finalise(1 + size % pending, (word >> 64) % 3 == 0 ? 0 : (word >> 72) % (20 * size + 2));
+            if (word % 5 != 0) continue;
+            address who = people[(word >> 80) % 3];
+            (uint256 count, uint256 assets) = _claimable(who);
+            (uint256 has, uint256 worth) = queue.claimable(who);
+            assertEq(has, count);
+            assertEq(worth, assets);
+            uint256 part = (word >> 96) % (word % 2 == 0 ? count + 1 : assets + 1);
+            if (word % 2 == 0) assertEq(queue.claimShares(who, part), _claimShares(who, part));
+            else assertEq(queue.claimAssets(who, part), _claimAssets(who, part));
+        }
+        _compare(people);
+        for (uint256 s; s <= _finalised(); ++s) {
+            assertEq(queue.assetsAt(s), paidBefore[s]);
+        }
+    }
+
+    /// @dev Claimed requests are deleted wherever they are in the queue, and the search must not be misled by the holes.
+    /// forge-config: default.fuzz.runs = 32
+    function testFuzz_WhatHasMaturedIsFoundAmongRequestsThatAreUsedUp(uint256 seed) public {
+        address[3] memory people = [ANN, BOB, address(0xC)];
+        for (uint256 step; step < 60; ++step) {
+            uint256 word = uint256(keccak256(abi.encode(seed, step)));
+            vm.roll(block.number + (word % 4 == 0 ? (word >> 8) % 40 : word % 2));
+            _push(people[(word >> 16) % 3], 1 + (word >> 24) % 3);
+            if ((word >> 32) % 3 == 0 && shares.length > _finalised()) {
+                _finalise(1 + (word >> 40) % (shares.length - _finalised()), 50);
+            }
+            if ((word >> 48) % 3 != 0) continue;
+            (uint256 count,) = queue.claimable(people[(word >> 56) % 3]);
+            queue.claimShares(people[(word >> 56) % 3], count);
+        }
+        uint256 known;
+        for (uint256 at; at <= block.number + 1; ++at) {
+            if (requestedAtBlock[at] != 0) known = requestedAtBlock[at];
+            assertEq(queue.maturedShares(at), known > _finalised() ? known - _finalised() : 0);
+        }
+    }
+
+    uint256 private constant MANY = 1_000;
+
+    /// @dev Different slots that were read since `vm.record`: what a transaction pays for.
+    function _slotsRead() private returns (uint256 count) {
+        (bytes32[] memory slots,) = vm.accesses(address(queue));
+        for (uint256 i; i < slots.length; ++i) {
+            uint256 k;
+            while (slots[k] != slots[i]) ++k;
+            if (k == i) ++count;
+        }
+    }
+
+    /// @dev Slots that a claim of all that is claimable reads, those that it reads to write them included.
+    function _readsOfAClaim(address who) private returns (uint256 reads) {
+        (uint256 count,) = queue.claimable(who);
+        vm.record();
+        queue.claimShares(who, count);
+        return _slotsRead();
+    }
+
+    function _finaliseMany(uint256 count, uint256 size) private {
+        for (uint256 i; i < count; ++i) {
+            queue.finalise(size, size + i % 2);
+        }
+    }
+
+    function _aClaimAfterOneFinalisation() private returns (uint256 reads) {
         queue.push(ANN, 1e18);
-        for (uint256 i; i < 10; ++i) {
-            queue.finalise(1e14, 1e14 + i);
+        queue.finalise(1e18, 1e18);
+        return _readsOfAClaim(ANN);
+    }
+
+    function test_AClaimReadsNoMoreHoweverManyFinalisationsWereBeforeItsRequest() public {
+        uint256 one = _aClaimAfterOneFinalisation();
+        queue.push(BOB, 1e18);
+        _finaliseMany(MANY, 1e18 / MANY);
+        queue.push(ANN, 1e18);
+        queue.finalise(1e18, 1e18);
+        assertLe(_readsOfAClaim(ANN), one + 1, "the checkpoint that it starts at");
+    }
+
+    function test_AClaimReadsThreeSlotsMoreHoweverManyFinalisationsCameAfterItsPayment() public {
+        uint256 one = _aClaimAfterOneFinalisation();
+        queue.push(BOB, 0.3e18);
+        queue.push(ANN, 0.4e18);
+        queue.push(BOB, 2_000e18);
+        _finaliseMany(MANY, 1e18);
+        assertLe(_readsOfAClaim(ANN), one + 3, "start, and both ends of the piece");
+    }
+
+    function test_AClaimReadsThreeSlotsMoreHoweverManyEvenFinalisationsWereBetweenItsRequestAndItsPayment() public {
+        uint256 one = _aClaimAfterOneFinalisation();
+        queue.push(BOB, 999.3e18);
+        queue.push(ANN, 0.4e18);
+        queue.push(BOB, 1_000e18);
+        _finaliseMany(MANY, 1e18);
+        assertLe(_readsOfAClaim(ANN), one + 3);
+        _finaliseMany(MANY / 2, 1e18);
+        queue.push(ANN, 1e18);
+        queue.finalise(queue.pendingShares(), 7e18);
+        assertLe(_readsOfAClaim(ANN), one + 3, "nor did the claim before it make this one dearer");
+    }
+
+    /// @dev Sizes that grow by a hundredth each time, where a straight line between two checkpoints says little.
+    function test_NoPatternOfFinalisationsMakesASearchLong() public {
+        uint256 one = _aClaimAfterOneFinalisation();
+        queue.push(BOB, 200_000e18);
+        queue.push(ANN, 10e18);
+        queue.push(BOB, 2_000_000e18);
+        uint256 size = 1e18;
+        for (uint256 i; i < MANY; ++i) {
+            queue.finalise(size, size);
+            size = size * 101 / 100;
         }
-        uint256 left = gasleft();
-        queue.claimShares(ANN, 1e10);
-        uint256 few = left - gasleft();
-        for (uint256 i; i < 1000; ++i) {
-            queue.finalise(1e14, 1e14 + i);
+        // two points, for each eight guesses and then halves of at most 1,000
+        assertLe(_readsOfAClaim(ANN), one + 2 * (8 + 10 + 1));
+    }
+
+    /// @dev Slots that a look for what has matured reads.
+    function _readsOfMaturity(uint256 blockNumber, uint256 want) private returns (uint256 reads) {
+        vm.record();
+        assertEq(queue.maturedShares(blockNumber), want);
+        return _slotsRead();
+    }
+
+    function test_MaturityOfAThousandRequestsIsReadAsThatOfOne() public {
+        uint256 first = block.number;
+        queue.push(ANN, 1);
+        uint256 one = _readsOfMaturity(first, 1);
+        for (uint256 i = 1; i < MANY; ++i) {
+            vm.roll(first + 7 * i);
+            queue.push(i % 2 == 0 ? ANN : BOB, 1);
         }
-        left = gasleft();
-        queue.claimShares(ANN, 1e17);
-        uint256 many = left - gasleft();
-        assertLt(many, few + 80_000);
+        assertEq(_readsOfMaturity(block.number, MANY), one, "all of them");
+        // of 1,000 that came evenly, 1 to 999 are too young: five steps back at most, then nearly straight to it
+        for (uint256 young = 1; young < MANY; young += 83) {
+            assertLe(_readsOfMaturity(first + 7 * (MANY - 1 - young), MANY - young), one + 10);
+        }
     }
 }
