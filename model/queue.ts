@@ -6,9 +6,12 @@
 import { ModelError } from "./errors.ts";
 import { ceilDiv, max, min, subtract } from "./integer.ts";
 
-/** One redemption request; it owns [start, end) of the cumulative shares, `start` moves as it is claimed. */
+/**
+ * One redemption request; it owns [start, end) of the cumulative shares, `start` moves as it is claimed. The contract
+ * deletes it once it is used up; here it only loses its controller.
+ */
 export interface Request {
-  readonly controller: string;
+  controller: string;
   readonly blockNumber: bigint;
   start: bigint;
   end: bigint;
@@ -43,6 +46,8 @@ export interface Claim {
   readonly shares: bigint;
   readonly assets: bigint;
 }
+
+const NOBODY = `0x${"0".repeat(40)}`;
 
 /** Most requests that one claim or one view of a controller looks at. */
 export const MAX_SCAN = 32;
@@ -185,6 +190,7 @@ export function claimAssets(state: State, controller: string, assets: bigint): b
 
 /**
  * Cuts a request of a retired series at what is finalised and gives the rest back; from then on the queue is closed.
+ * A used-up request has the controller zero and nothing to give back.
  * @throws ModelError `UnknownRequest(id, count)`.
  */
 export function returnUnfinalised(state: State, id: number): { readonly controller: string; readonly shares: bigint } {
@@ -229,7 +235,9 @@ function plan(
   }
   const apply = () => {
     for (const { request, start } of starts) request.start = start;
-    if (list !== undefined) list.head = head;
+    if (list === undefined) return;
+    for (const id of list.ids.slice(list.head, head)) requestOf(state, id).controller = NOBODY;
+    list.head = head;
   };
   return { shares: taken, assets: paid, apply };
 }

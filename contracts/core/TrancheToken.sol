@@ -281,13 +281,24 @@ contract TrancheToken is ITrancheToken, ERC20PermitUpgradeable, IERC165 {
     /// @inheritdoc ITrancheToken
     function maxInstantRedeem() external view returns (uint256) {
         Store storage $ = _store();
-        if (!$.senior || !_isLive() || $.tier.locked() || $.queue.pendingShares() != 0) return 0;
+        if (!$.senior || !_isLive() || $.tier.locked()) return 0;
         ITier.Preview memory p = $.tier.preview();
-        if (p.utilisation > 1e18 || p.deficit.closesAt != 0 || p.seniorRetires || p.books.senior == 0) return 0;
-        // the largest gross whose net fits into idle
+        uint256 book = p.books.senior;
+        if (p.utilisation > 1e18 || p.deficit.closesAt != 0 || p.seniorRetires || book == 0) return 0;
+        uint256 supply = totalSupply();
+        uint256 queued = $.queue.pendingShares();
         (uint256 idle,) = $.tier.cash();
-        uint256 gross = Math.mulDiv(idle, BPS, BPS - p.observation.params.instantFeeBps);
-        return Math.min(totalSupply(), Math.mulDiv(gross, totalSupply(), p.books.senior));
+        // those who wait are provided for first
+        uint256 free = Math.saturatingSub(idle, Math.mulDiv(queued, book, supply, Math.Rounding.Ceil));
+        uint256 kept = BPS - p.observation.params.instantFeeBps;
+        uint256 shares = Math.min(_most(_most(free, kept, BPS), book, supply), supply - queued);
+        // what pays nothing is refused
+        return Math.mulDiv(shares, book, supply) * kept / BPS == 0 ? 0 : shares;
+    }
+
+    /// @dev The largest y with floor(y·n/d) <= x.
+    function _most(uint256 x, uint256 n, uint256 d) private pure returns (uint256) {
+        return Math.mulDiv(x + 1, d, n, Math.Rounding.Ceil) - 1;
     }
 
     /// @inheritdoc ITrancheToken

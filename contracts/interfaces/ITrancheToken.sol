@@ -64,12 +64,14 @@ interface ITrancheToken is IERC4626 {
     /// @notice As `redeem`, paid in ETH.
     function redeemEth(uint256 shares, address receiver, address controller) external returns (uint256 assets);
 
-    /// @notice Senior only: redeems the caller's shares at once from idle, less the fee, for at least `minAssets`.
+    /// @notice Senior only: redeems the caller's shares at once, less the fee, for at least `minAssets`, from idle money
+    /// that the queued senior shares do not need.
     function instantRedeem(uint256 shares, uint256 minAssets, address receiver, bool asEth)
         external
         returns (uint256 assets);
 
-    /// @notice After retirement: gives an unfinalised request back to its controller. Anybody.
+    /// @notice After retirement: gives the unfinalised part of a request back to its controller. Anybody. Does nothing
+    /// where there is none.
     function returnRequest(uint256 requestId) external returns (uint256 shares);
 
     /// @notice After retirement and the end of the Deficit: burns the caller's shares for their part of the pot.
@@ -79,7 +81,8 @@ interface ITrancheToken is IERC4626 {
     /// or where EigenLayer cannot be read. One to one while there are no shares. Reverts only InsufficientGas.
     function collateralRate() external view returns (uint256);
 
-    /// @notice Largest number of senior shares that `instantRedeem` would serve now; 0 for a junior token.
+    /// @notice Largest number of senior shares that `instantRedeem` would serve now, whoever holds them: it passes, and
+    /// one share more reverts. 0 for a junior token.
     function maxInstantRedeem() external view returns (uint256);
 
     /// @notice Shares queued by `blockNumber` and not finalised.
@@ -91,7 +94,8 @@ interface ITrancheToken is IERC4626 {
     /// @notice Cumulative shares ever requested and finalised, and assets set aside for them.
     function queueTotals() external view returns (uint256 requested, uint256 finalised, uint256 assets);
 
-    /// @notice A request: its controller, block, and shares that are pending and claimable with the assets of these.
+    /// @notice A request: its controller, block, and shares that are pending and claimable with the assets of these. All
+    /// zero once it is claimed completely. Reverts UnknownRequest for ids that were never given.
     function request(uint256 requestId)
         external
         view

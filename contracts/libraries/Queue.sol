@@ -444,7 +444,11 @@ library Queue {
     }
 
     /// @dev Moves one end of the search to an entry that was read; whether it is the low one.
-    function _learn(Search memory search, uint256 index, uint256 value, uint256 target) private pure returns (bool rose) {
+    function _learn(Search memory search, uint256 index, uint256 value, uint256 target)
+        private
+        pure
+        returns (bool rose)
+    {
         rose = value < target;
         bool again = search.probes > 1 && rose == search.roseLast;
         if (rose) {

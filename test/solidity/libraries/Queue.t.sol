@@ -336,7 +336,9 @@ contract QueueTest is Test {
             if (step % 9 == 0) _push(people[(word >> 8) % 3], 30 + (word >> 16) % 60);
             uint256 pending = shares.length - _finalised();
             uint256 size = (word >> 32) % 8 == 0 ? (word >> 40) % 40 : (word >> 40) % 3;
-            if (pending != 0) _finalise(1 + size % pending, (word >> 64) % 3 == 0 ? 0 : (word >> 72) % (20 * size + 2));
+            if (pending != 0) {
+                _finalise(1 + size % pending, (word >> 64) % 3 == 0 ? 0 : (word >> 72) % (20 * size + 2));
+            }
             if (word % 5 != 0) continue;
             address who = people[(word >> 80) % 3];
             (uint256 count, uint256 assets) = _claimable(who);
