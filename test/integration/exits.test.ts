@@ -341,7 +341,10 @@ describe("entries and exits", () => {
       assert.equal(await big(tier.senior, "maxInstantRedeem"), 0n);
       await passDays(world, 1);
       await finalise(world, tier.senior);
-      assert.ok((await big(tier.senior, "maxWithdraw", alice.address)) >= waiting - 1n, "she is paid what she waited for");
+      assert.ok(
+        (await big(tier.senior, "maxWithdraw", alice.address)) >= waiting - 1n,
+        "she is paid what she waited for",
+      );
       await conserved(world, tier);
     });
 

@@ -38,12 +38,12 @@ abstract contract TierBooks is AccessManagedUpgradeable {
         uint128 junior;
         uint128 senior;
         uint128 gains;
-        uint128 idle;
         uint40 lastSync;
         uint40 unlockAt;
         uint64 baseRate;
         uint96 utilisation;
         bool entriesPaused;
+        uint128 idle;
         ITier.Shares seniorShares;
         ITier.Shares juniorShares;
         address seniorToken;
