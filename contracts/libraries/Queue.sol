@@ -192,23 +192,26 @@ library Queue {
         search.high = self.count;
         uint256 made = self.requests[search.high].blockNumber;
         if (made <= blockNumber) return requested - finalised;
+        search.above = made - blockNumber - 1;
         // back from the newest in growing steps to one that is old enough, then between the last two
-        search.low = search.high;
-        for (uint256 step = 4; made > blockNumber; step *= 4) {
-            search.above = made - blockNumber - 1;
-            search.high = search.low;
-            if (step >= search.high) {
-                (search.low, made) = (0, 0);
-                break;
-            }
-            search.low = search.high - step;
+        (uint256 blocks, uint256 ids) = (search.above, 1);
+        for (uint256 step = 4;; step *= 4) {
+            search.low = Math.saturatingSub(search.high, step);
             made = self.requests[search.low].blockNumber;
+            if (made <= blockNumber) break;
+            uint256 above = made - blockNumber - 1;
+            (blocks, ids) = (search.above - above, step);
+            (search.high, search.above) = (search.low, above);
         }
-        // a request that is deleted, or none, says nothing about when it was made
-        search.below = made == 0 ? search.above : blockNumber + 1 - made;
+        // used-up requests do not tell when they were made: as the last step went
+        search.below = made != 0
+            ? blockNumber + 1 - made
+            : Math.max(1, Math.saturatingSub(blocks * (search.high - search.low) / ids, search.above));
         while (search.high - search.low > 1) {
             uint256 id = _guess(search);
-            _learn(search, id, self.requests[id].blockNumber, blockNumber + 1);
+            made = self.requests[id].blockNumber;
+            if (made == 0) made = Math.saturatingSub(blockNumber, search.above);
+            _learn(search, id, made, blockNumber + 1);
         }
         return Math.saturatingSub(self.requests[search.low].end, finalised);
     }
