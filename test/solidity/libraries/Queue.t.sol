@@ -481,7 +481,9 @@ contract QueueTest is Test {
             queue.claimShares(BOB, 25);
         }
         for (uint256 young = 1; young < MANY / 2; young += 43) {
-            assertLe(_readsOfMaturity(first + 7 * (MANY - 1 - young), MANY / 2 - young), one + 7, "half of them used up");
+            assertLe(
+                _readsOfMaturity(first + 7 * (MANY - 1 - young), MANY / 2 - young), one + 7, "half of them used up"
+            );
         }
     }
 }
