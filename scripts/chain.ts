@@ -5,6 +5,8 @@
  * mines 100,800 empty blocks (EigenLayer's delays) in milliseconds.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 export interface ChainOptions {
@@ -39,6 +41,7 @@ let guarded = false;
 
 export async function startChain(options: ChainOptions = {}): Promise<Chain> {
   guard();
+  if (options.fork !== undefined) forget(options.fork);
   const args = ["--import", WATCHDOG, HARDHAT, "node", "--hostname", "127.0.0.1", "--port", String(options.port ?? 0)];
   if (options.fork !== undefined) args.push("--network", "fork", "--fork", options.fork);
   const child = spawn(process.execPath, args, {
@@ -64,6 +67,7 @@ export async function startChain(options: ChainOptions = {}): Promise<Chain> {
     child.ref(); // undoes release(): from here on somebody waits for the end
     kill(child);
     await exited;
+    if (options.fork !== undefined) forget(options.fork);
   };
 
   try {
@@ -128,6 +132,19 @@ function kill(child: ChildProcess): void {
   } catch {
     child.kill("SIGKILL"); // the group is gone already
   }
+}
+
+/**
+ * EDR keeps what it read of a copied network on disk, by host, port and chain id: right for public networks, but the next
+ * local chain on the same port is another one.
+ */
+function forget(url: string): void {
+  const { hostname, port } = new URL(url);
+  if (!["127.0.0.1", "localhost", "[::1]"].includes(hostname)) return;
+  const folder = fileURLToPath(new URL("../cache/edr-fork-cache/rpc_cache", import.meta.url));
+  for (const version of existsSync(folder) ? readdirSync(folder) : [])
+    for (const host of readdirSync(join(folder, version)))
+      if (host.endsWith(`_${port}`)) rmSync(join(folder, version, host), { recursive: true, force: true });
 }
 
 /** A running chain must not keep the caller's process alive: whoever is done may simply return. */
