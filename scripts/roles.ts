@@ -3,14 +3,19 @@
  *
  *   npm run roles              writes the page
  *   npm run roles -- --check   fails where the page is not what the chain says
+ *   npm run roles -- --rpc URL [--deployment FILE]
+ *                              prints the page of a deployment, with its own holders and delays
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { getAddress, JsonRpcProvider, parseEther } from "ethers";
-import { send } from "../deploy/eigenlayer.ts";
+import { Contract, getAddress, JsonRpcProvider, parseEther } from "ethers";
+import { hardhatArtifacts, send } from "../deploy/eigenlayer.ts";
 import { deployLocal, FIRST_USER_ACCOUNT } from "../deploy/local.ts";
-import { openAgent, openTier } from "../deploy/protocol.ts";
+import { ACCESS_MANAGER, beaconId, FACTORY, type Source } from "../deploy/plan.ts";
+import { attachTier, openAgent, openTier } from "../deploy/protocol.ts";
+import { KINDS, type Kind } from "../deploy/roles.ts";
+import { loadDeployment } from "../deployments/index.ts";
 import { startChain } from "./chain.ts";
 import { buildContracts } from "./lib/build.ts";
 import { rolesPage } from "./lib/roles-page.ts";
@@ -47,7 +52,8 @@ async function generate(): Promise<string> {
     const { address } = await openAgent(protocol, signers.curator, tier.address, nodeOperator);
     // the delays that the deployment sets count from five days on
     await provider.send("hardhat_mine", [`0x${(6 * 7_200).toString(16)}`, "0xc"]);
-    const { roles, rows } = await readTable(protocol.accessManager, await instances(protocol, tier, address));
+    const deployed = await instances({ ...protocol.addresses }, [{ contracts: tier, agents: [address] }]);
+    const { roles, rows } = await readTable(protocol.accessManager, deployed);
     const names = new Map(Object.entries(protocol.roles).map(([name, account]) => [getAddress(account), name]));
     return rolesPage(roles, rows, names);
   } finally {
@@ -56,7 +62,50 @@ async function generate(): Promise<string> {
   }
 }
 
-const { values } = parseArgs({ options: { check: { type: "boolean" } } });
+/** The page of what is deployed somewhere. */
+async function ofDeployment(url: string, file: string | undefined): Promise<string> {
+  await buildContracts();
+  const provider = new JsonRpcProvider(url);
+  try {
+    const chainId = Number((await provider.getNetwork()).chainId);
+    const { contracts, startBlock } = loadDeployment(chainId, file);
+    const at = (id: string) => contracts[id]?.address ?? fail(`The deployment's file has no ${id}.`);
+    const singles = Object.fromEntries(Object.entries(contracts).map(([id, { address }]) => [id, address]));
+    const beacons = Object.fromEntries(KINDS.map((kind) => [kind, at(beaconId(kind))])) as Record<Kind, string>;
+    const connect = (id: string, { name, file: source }: Source) =>
+      new Contract(at(id), hardhatArtifacts(name, source).abi, provider);
+    const [manager, factory] = [connect("accessManager", ACCESS_MANAGER), connect("factory", FACTORY)];
+    const tiers = [];
+    for (let i = 0; i < Number(await factory.getFunction("tierCount")()); i++) {
+      const tier = await attachTier(String(await factory.getFunction("tierAt")(i)), provider);
+      const agents: string[] = [];
+      for (let n = 0; n < Number(await tier.risk.getFunction("agentCount")()); n++) {
+        const state = await tier.risk
+          .getFunction("agent")(n)
+          .catch(() => undefined); // a removed one's place is empty
+        if (state !== undefined) agents.push(String(state.account));
+      }
+      tiers.push({ contracts: tier, agents });
+    }
+    const { roles, rows } = await readTable(manager, await instances({ ...singles, beacons }, tiers), startBlock);
+    return rolesPage(roles, rows, new Map());
+  } finally {
+    provider.destroy();
+  }
+}
+
+function fail(message: string): never {
+  throw new Error(message);
+}
+
+const { values } = parseArgs({
+  options: { check: { type: "boolean" }, rpc: { type: "string" }, deployment: { type: "string" } },
+});
+if (values.rpc !== undefined) {
+  const file = values.deployment && resolve(process.env.INIT_CWD ?? process.cwd(), values.deployment);
+  process.stdout.write(await ofDeployment(values.rpc, file));
+  process.exit(0);
+}
 const page = await generate();
 if (!values.check) {
   writeFileSync(FILE, page);

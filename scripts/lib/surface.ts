@@ -7,7 +7,7 @@ import { basename, join } from "node:path";
 import { Contract, EventLog, type FunctionFragment, getAddress, Interface } from "ethers";
 import * as z from "zod";
 import { ACCESS, type Access, accessOf, DELEGATES } from "../../deploy/access.ts";
-import type { Protocol, TierContracts } from "../../deploy/protocol.ts";
+import type { TierContracts } from "../../deploy/protocol.ts";
 import { IMPLEMENTATIONS, KINDS, type Kind, ROLES, type Role } from "../../deploy/roles.ts";
 import { ROOT } from "./tools.ts";
 
@@ -48,31 +48,39 @@ export interface Instance {
   readonly of?: Kind;
 }
 
-/** Where each production contract is on a chain, with one tier and one of its agents. */
+/** Where a deployment's contracts are: singles by their name in the plan, beacons by kind. */
+export interface Places {
+  readonly beacons: Readonly<Record<Kind, string>>;
+  readonly [name: string]: unknown;
+}
+
+/** Where each production contract is on a chain, with its tiers and their agents. */
 export async function instances(
-  protocol: Protocol,
-  tier: TierContracts,
-  agent: string,
+  places: Places,
+  tiers: readonly { readonly contracts: TierContracts; readonly agents: readonly string[] }[],
 ): Promise<ReadonlyMap<string, readonly Instance[]>> {
-  const { addresses } = protocol;
   const map = new Map<string, Instance[]>();
   const add = (name: string, instance: Instance) => map.set(name, [...(map.get(name) ?? []), instance]);
-  const parts: Readonly<Record<string, unknown>> = { ...tier, token: tier.senior, agent };
   for (const kind of KINDS) {
-    const part = parts[kind];
-    const target = typeof part === "string" ? part : part instanceof Contract ? await part.getAddress() : undefined;
-    if (target === undefined)
-      throw new Error(`attachTier does not return the tier's ${kind}: return it under that name (deploy/protocol.ts).`);
-    add(IMPLEMENTATIONS[kind].name, { address: target });
-    add("UpgradeableBeacon", { address: addresses.beacons[kind], of: kind });
+    add("UpgradeableBeacon", { address: places.beacons[kind], of: kind });
+    for (const { contracts, agents } of tiers) {
+      const { name } = IMPLEMENTATIONS[kind];
+      const parts: Readonly<Record<string, unknown>> = { ...contracts, token: contracts.senior };
+      const part = parts[kind];
+      if (part instanceof Contract) add(name, { address: await part.getAddress() });
+      else if (kind === "agent") for (const address of agents) add(name, { address });
+      else
+        throw new Error(
+          `attachTier does not return the tier's ${kind}: return it under that name (deploy/protocol.ts).`,
+        );
+      if (kind === "token") add(name, { address: await contracts.junior.getAddress() });
+    }
   }
-  add("TrancheToken", { address: await tier.junior.getAddress() });
-  const singles: Readonly<Record<string, unknown>> = { ...addresses };
   for (const { contract } of surfaces()) {
-    if (map.has(contract)) continue;
-    // "RiskConfigurator" is addresses.riskConfigurator or addresses.configurator
+    if (KINDS.some((kind) => IMPLEMENTATIONS[kind].name === contract) || contract === "UpgradeableBeacon") continue;
+    // "RiskConfigurator" is places.riskConfigurator or places.configurator
     const names = [contract, contract.replace(/^[A-Z][a-z]+/, "")].map((n) => n.charAt(0).toLowerCase() + n.slice(1));
-    const target = names.map((name) => singles[name]).find((value) => typeof value === "string");
+    const target = names.map((name) => places[name]).find((value) => typeof value === "string");
     if (typeof target !== "string")
       throw new Error(
         `${contract} has functions that change state and is not among the deployed addresses: deploy it in deployProtocol, or say in scripts/lib/surface.ts where it is.`,
@@ -111,9 +119,9 @@ const membership = z.tuple([z.boolean(), seconds]);
 const list = (value: unknown): unknown[] => [...z.custom<readonly unknown[]>().parse(value)];
 
 /** Roles with holders, read from the events and checked against the state. */
-export async function readRoles(manager: Contract): Promise<RoleState[]> {
+export async function readRoles(manager: Contract, fromBlock: number): Promise<RoleState[]> {
   const accounts = new Map<bigint, Set<string>>();
-  for (const log of await manager.queryFilter("RoleGranted", 0)) {
+  for (const log of await manager.queryFilter("RoleGranted", fromBlock)) {
     if (!(log instanceof EventLog)) continue;
     const id = BigInt(log.args.getValue("roleId"));
     accounts.set(id, (accounts.get(id) ?? new Set()).add(getAddress(String(log.args.getValue("account")))));
@@ -148,8 +156,9 @@ const TARGET_ADMINISTRATION = ["setTargetFunctionRole", "setTargetClosed", "upda
 export async function readTable(
   manager: Contract,
   deployed: ReadonlyMap<string, readonly Instance[]>,
+  fromBlock = 0,
 ): Promise<{ readonly roles: readonly RoleState[]; readonly rows: readonly Row[] }> {
-  const roles = await readRoles(manager);
+  const roles = await readRoles(manager, fromBlock);
   const rows: Row[] = [];
   const all = surfaces();
   for (const { contract, functions } of all) {
@@ -189,10 +198,10 @@ async function restrictedRow(
     if (!TARGET_ADMINISTRATION.includes(fn)) return { contract, fn, access, role, delay: longest };
     const adminDelay = async (target: string) =>
       seconds.parse(await manager.getFunction("getTargetAdminDelay")(target));
-    const beacon = deployed.get("UpgradeableBeacon")?.[0];
-    const tier = deployed.get("Tier")?.[0];
-    if (!beacon || !tier) throw new Error("There is no tier or no beacon.");
-    const [delay, beaconDelay] = [await adminDelay(tier.address), await adminDelay(beacon.address)];
+    const [beacon] = deployed.get("UpgradeableBeacon") ?? [];
+    const [factory] = deployed.get("TierFactory") ?? [];
+    if (!beacon || !factory) throw new Error("There is no factory or no beacon.");
+    const [delay, beaconDelay] = [await adminDelay(factory.address), await adminDelay(beacon.address)];
     return { contract, fn, access, role, delay: Math.max(longest, delay), beaconDelay: Math.max(longest, beaconDelay) };
   }
   for (const { address } of deployed.get(contract) ?? []) {

@@ -73,9 +73,8 @@ describe("roles", () => {
     await fund(world, tier, bob, alice, 100n * ETH);
     await passDays(world, 6); // the delays that the deployment sets count from five days on
     const { protocol, signers } = world.local;
-    const agent = tier.agents[0];
-    assert.ok(agent);
-    deployed = await instances(protocol, tier, agent.address);
+    const agents = tier.agents.map(({ address }) => address);
+    deployed = await instances({ ...protocol.addresses }, [{ contracts: tier, agents }]);
     ({ roles, rows } = await readTable(protocol.accessManager, deployed));
     const beacon = protocol.addresses.beacons.tier;
     const upgrade = [protocol.addresses.implementations.tier];

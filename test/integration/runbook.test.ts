@@ -8,6 +8,8 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import type { JsonRpcSigner } from "ethers";
 import * as z from "zod";
 import { send } from "../../deploy/eigenlayer.ts";
+import { beaconId } from "../../deploy/plan.ts";
+import { KINDS, ROLES } from "../../deploy/roles.ts";
 import { type Deployment, saveDeployment } from "../../deployments/index.ts";
 import { Book } from "../../safe/book.ts";
 import { callsSchema } from "../../safe/commands.ts";
@@ -77,8 +79,10 @@ describe("the runbook", () => {
   /** As much of a deployment's file as the commands read. */
   function deployment(): Deployment {
     const { addresses } = world.local.protocol;
-    const names = ["accessManager", "factory", "lens", "acceptance"] as const;
-    const contracts = Object.fromEntries(names.map((name) => [name, { address: addresses[name], block: 1, abi: "X" }]));
+    const places = new Map<string, string>();
+    for (const [id, address] of Object.entries(addresses)) if (typeof address === "string") places.set(id, address);
+    for (const kind of KINDS) places.set(beaconId(kind), addresses.beacons[kind]);
+    const contracts = Object.fromEntries([...places].map(([id, address]) => [id, { address, block: 1, abi: "X" }]));
     const { eigenlayer, strategy } = world.local;
     const { steth, lidoQueue, weth } = addresses;
     return {
@@ -263,6 +267,18 @@ describe("the runbook", () => {
       checked++;
     }
     assert.ok(checked > 30, `${checked} calls were checked`);
+  });
+
+  it("the roles of a deployment are read from its chain: who holds them now, and what does not fit", async () => {
+    const { accessManager } = world.local.protocol;
+    const { admin, guardian } = world.local.signers;
+    await send(as(accessManager, admin), "grantRole", ROLES.guardian, who(carol).address, 0);
+    const page = run("roles.ts");
+    assert.match(page, new RegExp(`\\| guardian \\| 2 \\| ${guardian.address}, ${who(carol).address} \\|`));
+    assert.match(page, /\| UpgradeableBeacon \| `upgradeTo` \| \*\*upgrader\*\* \| 60 days \|/);
+    const selector = tier.tier.interface.getFunction("skimReserve")?.selector;
+    await send(as(accessManager, admin), "setTargetFunctionRole", tier.address, [selector], ROLES.guardian);
+    assert.match(run("roles.ts"), /Tier\.skimReserve at 0x\w+ needs role 2, and deploy\/access\.ts says curator/);
   });
 
   it("a stolen upgrader's key: the guardian calls its upgrade off, the admin takes the role, and nothing can follow", async () => {
