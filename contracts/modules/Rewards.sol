@@ -29,6 +29,9 @@ contract Rewards is IRewards, RewardsBooks {
     /// @dev Tokens in one claim; a harvest compares them with each other.
     uint256 private constant MAX_LEAVES = 16;
 
+    /// @dev A token that was never claimed is taken to have been earned in this time.
+    uint256 private constant FIRST_PERIOD = 28 days;
+
     /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
     IRewardsCoordinator private immutable COORDINATOR;
     /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
@@ -116,20 +119,25 @@ contract Rewards is IRewards, RewardsBooks {
     }
 
     /// @dev Who is paid for the rewarded period, and which part (WAD): the fee, times the part of the period without
-    /// fault. The period lies between the ends of the last claimed root and of this one.
+    /// fault. The period lies between the ends of the last root from which this token was claimed and of this one.
     function _operatorShare(Store storage $, address agent, IERC20 token, uint32 until)
         private
         returns (address payee, uint256 share)
     {
         Earner storage e = $.earners[agent];
         uint48 from = e.paidUntil[token];
-        if (from == 0) from = e.operators.at(0)._key; // since the agent is there
+        if (from == 0) from = _firstPeriod(e, until);
         if (until > from) e.paidUntil[token] = until;
         else from = until - 1; // an older root, as far as it pays anything: judged by its last second
         payee = _operatorAt(e, until);
         uint256 faulty = _faultSeconds(e, until) - _faultSeconds(e, from);
         uint256 fee = uint256(e.pay.feeBps) * WAD / Exposure.Q;
         share = Math.mulDiv(fee, (until - from) - faulty, until - from);
+    }
+
+    /// @dev Start of the period of a token's first reward: a while before its end, while the agent was there.
+    function _firstPeriod(Earner storage e, uint32 until) private view returns (uint48) {
+        return uint48(Math.max(e.operators.at(0)._key, Math.saturatingSub(until, FIRST_PERIOD)));
     }
 
     /// @inheritdoc IRewards

@@ -183,6 +183,18 @@ contract PayTest is RewardsFixture {
         if (index == 0) from = until;
     }
 
+    /// A token that is paid for the first time during a fault is not spread over all of the agent's life.
+    function test_AFirstRewardInATokenBelongsToTheLast28Days() public {
+        _skip(200 * 7_200);
+        rewards.withholdPay(agent);
+        _skip(14 * 7_200);
+        IRewardsCoordinator.RewardsMerkleClaim memory claim = _reward(agent, _weth(), 28 ether);
+        rewards.harvest(claim);
+        // half of the 28 days, less the second by which the period ends before its root
+        assertApproxEqRel(_pay(address(this)), 1.4 ether, 1e13);
+        assertEq(_pay(treasury), 1.4 ether);
+    }
+
     function test_AFaultCountsFromTheLastReviewOn() public {
         rewards.review(agent);
         uint256 last = block.timestamp;
