@@ -2,7 +2,7 @@
  * Compares what is on a chain with what a configuration expects, before anything is sent. Reads only; every difference
  * is one sentence that names the address, what was found, and what was expected.
  */
-import { Contract, getAddress, isError, type Provider } from "ethers";
+import { Contract, getAddress, isError, type Provider, ZeroAddress } from "ethers";
 import * as z from "zod";
 import type { Network } from "./network.ts";
 
@@ -22,6 +22,9 @@ const FACES = {
   strategies: [
     "function version() view returns (string)",
     "function strategyIsWhitelistedForDeposit(address) view returns (bool)",
+  ],
+  permissions: [
+    "function canCall(address account, address caller, address target, bytes4 selector) view returns (bool)",
   ],
   rewards: ["function getDistributionRootsLength() view returns (uint256)"],
   factory: ["function deployedStrategies(address) view returns (address)"],
@@ -134,6 +137,8 @@ export async function checkNetwork(provider: Provider, network: Network): Promis
     expect(AM, fn, await ask(AM, am, "allocation", fn), delays.configuration);
   versioned(SM, await ask(SM, sm, "strategies", "version"));
   versioned("ProtocolRegistry", await ask("ProtocolRegistry", eigenlayer.protocolRegistry, "registry", "version"));
+  const rights = [dm, dm, dm, "0x00000000"];
+  await ask("PermissionController", eigenlayer.permissionController, "permissions", "canCall", ...rights);
   await ask("RewardsCoordinator", eigenlayer.rewardsCoordinator, "rewards", "getDistributionRootsLength");
   await ask("StrategyFactory", eigenlayer.strategyFactory, "factory", "deployedStrategies", lido.steth);
 
@@ -167,6 +172,13 @@ export async function checkNetwork(provider: Provider, network: Network): Promis
 }
 
 const nodeError = z.object({ info: z.object({ error: z.object({ message: z.string() }) }) });
+
+/** EigenLayer's strategy of stETH by its factory's own list; undefined where it has none. */
+export async function listedStrategy(provider: Provider, { eigenlayer, lido }: Network): Promise<string | undefined> {
+  const factory = new Contract(eigenlayer.strategyFactory, FACES.factory, provider);
+  const listed = String(await factory.getFunction("deployedStrategies")(lido.steth));
+  return listed === ZeroAddress ? undefined : listed;
+}
 
 /** What the node itself said, below ethers' words. */
 const nodeWords = (error: unknown): string | undefined => nodeError.safeParse(error).data?.info.error.message;

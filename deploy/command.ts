@@ -19,7 +19,7 @@ import {
 } from "../deployments/index.ts";
 import { type Account, AccountError, KEY_VARIABLE, keyAccount, nodeAccount, openKey, rpcProvider } from "./account.ts";
 import { audit } from "./audit.ts";
-import { checkNetwork } from "./check.ts";
+import { checkNetwork, listedStrategy } from "./check.ts";
 import { DeploymentFailed, deploymentTransactions, run } from "./ignition.ts";
 import { deployOutside, localNetwork } from "./local.ts";
 import {
@@ -171,6 +171,12 @@ async function onChain(
     return 1;
   }
   print(`${open.name} is as ${file} says.`);
+  if (open.eigenlayer.strategy === undefined) {
+    const listed = await listedStrategy(provider, open);
+    print(
+      `StrategyFactory.deployedStrategies(stETH) answers ${listed ?? "none: anybody may call deployNewStrategy(stETH)"}.`,
+    );
+  }
   const network = complete(open, file);
 
   const recordFile = values.record === undefined ? deploymentFile(network.chainId) : fromHere(values.record);

@@ -1,7 +1,7 @@
 /** Nothing is sent to a chain that is not what the configuration says; each difference is one sentence. */
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
-import { checkNetwork } from "../../deploy/check.ts";
+import { checkNetwork, listedStrategy } from "../../deploy/check.ts";
 import type { CompleteNetwork } from "../../deploy/network.ts";
 import { type Stage, startStage } from "./chain.ts";
 
@@ -71,6 +71,15 @@ describe("The check of a network", () => {
     assert.match(found.join("\n"), /lido\.queue\.STETH is 0x\w+, and not lido\.steth/);
     assert.match(found.join("\n"), /lido\.steth\.symbol is WETH; the configuration expects stETH/);
     assert.match(found.join("\n"), /does not answer getPooledEthByShares/);
+  });
+
+  it("knows the strategy that EigenLayer's factory lists, where the configuration leaves it open", async () => {
+    const { network } = stage;
+    assert.equal(await listedStrategy(stage.provider, network), network.eigenlayer.strategy);
+    const other = { ...network, lido: { ...network.lido, steth: network.weth } };
+    assert.equal(await listedStrategy(stage.provider, other), undefined);
+    const { strategy: _, ...eigenlayer } = network.eigenlayer;
+    assert.deepEqual(await checkNetwork(stage.provider, { ...network, eigenlayer }), []);
   });
 
   it("refuses a WETH that is none", async () => {
