@@ -2,13 +2,12 @@
 pragma solidity 0.8.30;
 
 import {IRestakingAgent} from "../../../contracts/interfaces/IRestakingAgent.sol";
-import {IRewards, IRewardsTypes} from "../../../contracts/interfaces/IRewards.sol";
+import {IRewardsTypes} from "../../../contracts/interfaces/IRewards.sol";
 import {
     IAllocationManager,
     IRewardsCoordinator,
     OperatorSet
 } from "../../../contracts/interfaces/external/IEigenLayer.sol";
-import {Rewards} from "../../../contracts/modules/Rewards.sol";
 import {RewardsFixture} from "./RewardsFixture.sol";
 
 /// @notice What node operators and the protocol are paid, and when they are not (SPEC sections 11.2 and 11.3).

@@ -61,7 +61,7 @@ contract RewardsWorld is RewardsFixture {
         uint256 idle = _idle();
         uint256 floor = rewards.stock(what).floor;
         (uint256 sold, uint256 payment) = _buy(what, r % 3 == 0 ? lot : (r >> 8) % lot + 1);
-        require(payment * 1e18 >= sold * floor, "below the floor");
+        assertTrue(payment * 1e18 >= sold * floor, "below the floor");
         (cameIn, wentOn) = (cameIn + payment, wentOn + _idle() - idle);
     }
 
@@ -71,7 +71,7 @@ contract RewardsWorld is RewardsFixture {
         uint256 due = rewards.payOf(who, what);
         if (due == 0) return;
         vm.prank(who);
-        require(rewards.claimPay(what, bob) == due, "all that is due");
+        assertTrue(rewards.claimPay(what, bob) == due, "all that is due");
         if (what == _weth()) claimed += due;
     }
 
@@ -82,7 +82,7 @@ contract RewardsWorld is RewardsFixture {
             weth.transfer(address(rewards), amount);
             rewards.absorb(_weth());
             (cameIn, wentOn) = (cameIn + amount, wentOn + _idle() - idle);
-            require(_idle() - idle == amount, "a gift pays no fee");
+            assertTrue(_idle() - idle == amount, "a gift pays no fee");
         } else {
             points.mint(address(rewards), amount);
             rewards.absorb(points);
@@ -123,14 +123,14 @@ contract RewardsWorld is RewardsFixture {
     /// @dev Everything that must hold, whatever happened.
     function check() external {
         // what is recorded is there; stETH moves by shares, and leaves a wei or two behind
-        require(_weth().balanceOf(address(rewards)) == rewards.recorded(_weth()), "WETH");
-        require(token.balanceOf(address(rewards)) == rewards.recorded(token), "token");
-        require(points.balanceOf(address(rewards)) == rewards.recorded(points), "points");
-        require(_steth().balanceOf(address(rewards)) + 1_000 >= rewards.recorded(_steth()), "stETH");
+        assertTrue(_weth().balanceOf(address(rewards)) == rewards.recorded(_weth()), "WETH");
+        assertTrue(token.balanceOf(address(rewards)) == rewards.recorded(token), "token");
+        assertTrue(points.balanceOf(address(rewards)) == rewards.recorded(points), "points");
+        assertTrue(_steth().balanceOf(address(rewards)) + 1_000 >= rewards.recorded(_steth()), "stETH");
         // every wei of WETH went into the tier, or is somebody's pay, claimed or not
         uint256 pay = _pay(address(this)) + _pay(treasury);
-        require(cameIn == wentOn + claimed + pay, "WETH came from or went nowhere");
-        require(rewards.recorded(_weth()) == pay, "pay");
+        assertTrue(cameIn == wentOn + claimed + pay, "WETH came from or went nowhere");
+        assertTrue(rewards.recorded(_weth()) == pay, "pay");
         // every unit of points is stock, pot, a drop's or pay
         IRewardsTypes.Stock memory s = rewards.stock(points);
         uint256 sum = uint256(s.held) + s.pot + rewards.payOf(address(this), points) + rewards.payOf(treasury, points);
@@ -138,12 +138,12 @@ contract RewardsWorld is RewardsFixture {
             IRewardsTypes.Drop memory x = rewards.drop(id);
             if (!x.closed) sum += x.funded - x.paid;
         }
-        require(sum == rewards.recorded(points), "points are somebody's");
+        assertTrue(sum == rewards.recorded(points), "points are somebody's");
         // a lot is part of what is held, and has a price between its floor and its start
         s = rewards.stock(token);
-        require(s.lot <= s.held && s.held == 0 == (s.lot == 0), "lot");
+        assertTrue(s.lot <= s.held && s.held == 0 == (s.lot == 0), "lot");
         uint256 price = rewards.priceOf(token);
-        require(price >= s.floor && price <= s.startPrice, "price");
+        assertTrue(price >= s.floor && price <= s.startPrice, "price");
         d.tier.sync();
         _assertConserved(d);
     }
