@@ -85,17 +85,6 @@ library Queue {
         uint256 toAssets;
     }
 
-    /// @dev A search in an ascending row for the first entry that is not below a target: the entry `low` is below it,
-    /// `high` is not, and they are by how much, halved for an end that stays where it is again and again.
-    struct Search {
-        uint256 low;
-        uint256 high;
-        uint256 below;
-        uint256 above;
-        uint256 probes;
-        bool roseLast;
-    }
-
     /// @notice Most requests that one claim or one view of a controller looks at.
     uint256 internal constant MAX_SCAN = 32;
 
@@ -188,32 +177,42 @@ library Queue {
     function maturedShares(State storage self, uint256 blockNumber) internal view returns (uint256 shares) {
         (uint256 requested, uint256 finalised) = (self.requested, self.finalised);
         if (self.returned != 0 || requested == finalised) return 0;
-        Search memory search;
-        search.high = self.count;
-        uint256 made = self.requests[search.high].blockNumber;
+        uint256 high = self.count;
+        uint256 made = self.requests[high].blockNumber;
         if (made <= blockNumber) return requested - finalised;
-        search.above = made - blockNumber - 1;
+        return Math.saturatingSub(self.requests[_lastMatured(self, blockNumber, high, made)].end, finalised);
+    }
+
+    /// @dev The newest request that was made up to a block, 0 if there is none. Request `high` was made at a later one.
+    function _lastMatured(State storage self, uint256 blockNumber, uint256 high, uint256 made)
+        private
+        view
+        returns (uint256 low)
+    {
         // back from the newest in growing steps to one that is old enough, then between the last two
-        (uint256 blocks, uint256 ids) = (search.above, 1);
+        uint256 above = made - blockNumber;
+        (uint256 blocks, uint256 ids) = (above, 1);
         for (uint256 step = 4;; step *= 4) {
-            search.low = Math.saturatingSub(search.high, step);
-            made = self.requests[search.low].blockNumber;
+            low = Math.saturatingSub(high, step);
+            made = self.requests[low].blockNumber;
             if (made <= blockNumber) break;
-            uint256 above = made - blockNumber - 1;
-            (blocks, ids) = (search.above - above, step);
-            (search.high, search.above) = (search.low, above);
+            (blocks, ids) = (above - (made - blockNumber), step);
+            (high, above) = (low, made - blockNumber);
         }
         // used-up requests do not tell when they were made: as the last step went
-        search.below = made != 0
-            ? blockNumber + 1 - made
-            : Math.max(1, Math.saturatingSub(blocks * (search.high - search.low) / ids, search.above));
-        while (search.high - search.low > 1) {
-            uint256 id = _guess(search);
+        uint256 below = made != 0 ? blockNumber - made : Math.saturatingSub(blocks * (high - low) / ids, above);
+        (blocks, ids) = (0, 0); // from here on: guesses, and the way of the last one
+        while (high - low > 1) {
+            uint256 id = low + _step(high - low, below, above, blocks++);
             made = self.requests[id].blockNumber;
-            if (made == 0) made = Math.saturatingSub(blockNumber, search.above);
-            _learn(search, id, made, blockNumber + 1);
+            if (made <= blockNumber) {
+                if (ids == 1) above /= 2;
+                (low, below, ids) = (id, made != 0 ? blockNumber - made : above, 1);
+            } else {
+                if (ids == 2) below /= 2;
+                (high, above, ids) = (id, made - blockNumber, 2);
+            }
         }
-        return Math.saturatingSub(self.requests[search.low].end, finalised);
     }
 
     /// @notice A(s): what the first s shares of the line were paid together.
@@ -419,49 +418,43 @@ library Queue {
         worth = _assetsAt(self, span, shares);
     }
 
-    /// @dev Narrows a span until it is the piece that holds the target: `from` is below it and `to` is not. It
-    /// may stay wider where it ends at the very share that was looked for.
+    /// @dev Narrows a span until it is the piece that holds the target: `from` is below it and `to` is not. It may stay
+    /// wider where it ends at the very share that was looked for.
     function _narrow(State storage self, Span memory span, uint256 target, bool byAssets) private view {
-        Search memory search;
-        (search.low, search.high) = (span.low, span.high);
-        search.below = target - (byAssets ? span.fromAssets : span.fromShares);
-        search.above = (byAssets ? span.toAssets : span.toShares) - target;
-        while (search.high - search.low > 1 && (byAssets || span.toShares != target)) {
-            uint256 number = _guess(search);
-            Checkpoint memory checkpoint = self.checkpoints[number];
-            bool rose = _learn(search, number, byAssets ? checkpoint.assets : checkpoint.shares, target);
-            if (rose) (span.fromShares, span.fromAssets) = (checkpoint.shares, checkpoint.assets);
-            else (span.toShares, span.toAssets) = (checkpoint.shares, checkpoint.assets);
+        unchecked {
+            // differences of what ascends
+            uint256 below = target - (byAssets ? span.fromAssets : span.fromShares);
+            uint256 above = (byAssets ? span.toAssets : span.toShares) - target;
+            uint256 guesses;
+            uint256 way; // of the last guess: 1 up, 2 down
+            while (span.high - span.low > 1) {
+                uint256 number = span.low + _step(span.high - span.low, below, above, guesses++);
+                (uint256 shares, uint256 assets) = (self.checkpoints[number].shares, self.checkpoints[number].assets);
+                uint256 value = byAssets ? assets : shares;
+                if (value < target) {
+                    (span.low, span.fromShares, span.fromAssets) = (number, shares, assets);
+                    if (way == 1) above /= 2;
+                    (below, way) = (target - value, 1);
+                } else {
+                    (span.high, span.toShares, span.toAssets) = (number, shares, assets);
+                    if (way == 2) below /= 2;
+                    (above, way) = (value - target, 2);
+                    if (above == 0 && !byAssets) break;
+                }
+            }
         }
-        (span.low, span.high) = (search.low, search.high);
     }
 
-    /// @dev Regula falsi in the Illinois form: a straight line between the ends tells where the target should be, and an
-    /// end that stays is believed half as much each time. Few reads where the row rises evenly; after eight it halves.
-    function _guess(Search memory search) private pure returns (uint256 index) {
-        uint256 width = search.high - search.low;
-        if (++search.probes > MAX_GUESSES) return search.low + width / 2;
-        // at most 40 × 113 bits
-        index = width * search.below / Math.max(search.below + search.above, 1);
-        return search.low + Math.min(Math.max(index, 1), width - 1);
-    }
-
-    /// @dev Moves one end of the search to an entry that was read; whether it is the low one.
-    function _learn(Search memory search, uint256 index, uint256 value, uint256 target)
-        private
-        pure
-        returns (bool rose)
-    {
-        rose = value < target;
-        bool again = search.probes > 1 && rose == search.roseLast;
-        if (rose) {
-            (search.low, search.below) = (index, target - value);
-            if (again) search.above /= 2;
-        } else {
-            (search.high, search.above) = (index, value - target);
-            if (again) search.below /= 2;
+    /// @dev Where to look next between two ends `width` apart that are so much below and above what is looked for: regula
+    /// falsi in the Illinois form. A straight line between the ends says where it should be, and an end that stays is
+    /// believed half as much each time (its distance is halved by the caller). Few guesses where the row rises evenly;
+    /// after eight it halves the width.
+    function _step(uint256 width, uint256 below, uint256 above, uint256 guesses) private pure returns (uint256 step) {
+        unchecked {
+            if (guesses >= MAX_GUESSES) return width / 2;
+            step = width * below / (below + above + 1); // 40 × 113 bits, and less than the width
+            if (step == 0) step = 1;
         }
-        search.roseLast = rose;
     }
 
     function _request(State storage self, uint256 id) private view returns (Request memory request) {
