@@ -116,6 +116,11 @@ export const DELEGATES = {
     file: "contracts/modules/rewards/RewardsConfigurator.sol",
     args: ({ weth }) => [weth],
   },
+  watch: {
+    name: "RiskWatch",
+    file: "contracts/core/risk/RiskWatch.sol",
+    args: ({ eigenlayer: e }) => [e.allocationManager, e.delegationManager, e.strategyManager],
+  },
   reserve: { name: "TierReserve", file: "contracts/core/tier/TierReserve.sol", args: ({ weth }) => [weth] },
 } as const satisfies Readonly<Record<string, Definition>>;
 export type Delegate = keyof typeof DELEGATES;
@@ -123,7 +128,13 @@ export type Delegate = keyof typeof DELEGATES;
 /** Constructor arguments of each kind's implementation. */
 const KIND_ARGUMENTS: Readonly<Record<Kind, (inputs: Inputs) => readonly Argument[]>> = {
   tier: ({ weth, timings }) => [weth, timings.seniorExitBlocks, timings.exitMarginBlocks, at("reserve")],
-  risk: ({ eigenlayer: e }) => [e.allocationManager, e.delegationManager, e.strategyManager, at("configurator")],
+  risk: ({ eigenlayer: e }) => [
+    e.allocationManager,
+    e.delegationManager,
+    e.strategyManager,
+    at("configurator"),
+    at("watch"),
+  ],
   stakes: ({ eigenlayer: e, timings }) => [e.delegationManager, e.strategyManager, timings.overdueBlocks],
   allocator: ({ eigenlayer: e }) => [e.allocationManager, e.strategyManager],
   mandate: () => [],

@@ -57,6 +57,7 @@ export interface ProtocolAddresses {
   readonly lens: string;
   readonly acceptance: string;
   readonly configurator: string;
+  readonly watch: string;
   readonly reserve: string;
   readonly rewardsConfigurator: string;
   readonly weth: string;
@@ -147,6 +148,7 @@ export function attachProtocol(
       lens: addressOf("lens"),
       acceptance: addressOf("acceptance"),
       configurator: addressOf("configurator"),
+      watch: addressOf("watch"),
       reserve: addressOf("reserve"),
       rewardsConfigurator: addressOf("rewardsConfigurator"),
       weth: getAddress(inputs.weth),

@@ -109,7 +109,6 @@ contract Allocator is IAllocator, Initializable {
             if (deposited <= SHARES_LEFT) revert NothingToDo();
             IDelegationManager.Withdrawal memory w = account.queue(deposited - SHARES_LEFT);
             $.risk.recordExit(agent, uint128(w.scaledShares[0]), w.startBlock, uint24(w.nonce), true);
-            $.risk.recordStake(agent);
             emit StakeEvacuated(agent, deposited - SHARES_LEFT);
         }
     }

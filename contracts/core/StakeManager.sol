@@ -5,20 +5,17 @@ import {Initializable} from "@openzeppelin/contracts/proxy/utils/Initializable.s
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {IDelegationManager, IStrategy, IStrategyManager} from "../interfaces/external/IEigenLayer.sol";
 import {IRestakingAgent} from "../interfaces/IRestakingAgent.sol";
-import {IRiskManager} from "../interfaces/IRiskManager.sol";
+import {IRiskManager, Params} from "../interfaces/IRiskManager.sol";
 import {IMandate} from "../interfaces/IMandate.sol";
 import {IStakeManager} from "../interfaces/IStakeManager.sol";
 import {IStakingModule} from "../interfaces/IStakingModule.sol";
 import {ITier} from "../interfaces/ITier.sol";
 import {ITrancheToken} from "../interfaces/ITrancheToken.sol";
 import {Exposure} from "../libraries/Exposure.sol";
-import {Waterfall} from "../libraries/Waterfall.sol";
 
 /// @title Moves stake
 /// @notice See {IStakeManager}.
 contract StakeManager is IStakeManager, Initializable {
-    using Waterfall for Waterfall.Books;
-
     /// @dev Below a tenth, EigenLayer's scaling factors lose too much to rounding.
     uint64 private constant MIN_MAGNITUDE = 0.1e18;
     uint256 private constant MIN_BATCH = 1 ether;
@@ -66,12 +63,11 @@ contract StakeManager is IStakeManager, Initializable {
     /// @inheritdoc IStakeManager
     function deploy(uint256 agent, uint256 assets) external {
         Store storage $ = _store();
-        $.tier.begin();
-        address account = _fit($, agent);
-        uint256 limit = deployLimit(agent);
-        if (assets == 0 || assets > limit) revert ExceedsDeployLimit(assets, limit);
-        uint256 tokens = $.tier.stake(assets, account);
-        IRestakingAgent(account).deposit(tokens);
+        ITier.Preview memory p = $.tier.begin();
+        IRiskManager.AgentState memory a = _fit($, agent);
+        _requireRoom($, agent, a.weightBps, p, Math.min(p.deployable, $.module.stakeLimit()), assets);
+        uint256 tokens = $.tier.stake(assets, a.account);
+        IRestakingAgent(a.account).deposit(tokens);
         $.risk.recordStake(agent);
         $.tier.end(true);
         emit Deployed(agent, assets, tokens, true);
@@ -80,13 +76,12 @@ contract StakeManager is IStakeManager, Initializable {
     /// @inheritdoc IStakeManager
     function redeploy(uint256 agent, uint256 assets) external {
         Store storage $ = _store();
-        $.tier.begin();
-        (, uint256 cover, uint256 value) = deployRoom();
-        uint256 limit = _limit($, agent, type(uint256).max, cover, value);
-        if (assets == 0 || assets > limit) revert ExceedsDeployLimit(assets, limit);
-        address account = _fit($, agent);
-        uint256 tokens = $.module.release(account, assets);
-        IRestakingAgent(account).deposit(tokens);
+        ITier.Preview memory p = $.tier.begin();
+        IRiskManager.AgentState memory a = $.risk.agent(agent);
+        _requireRoom($, agent, a.weightBps, p, type(uint256).max, assets);
+        if (_unfit(a)) revert AgentUnfit(agent, a.magnitude);
+        uint256 tokens = $.module.release(a.account, assets);
+        IRestakingAgent(a.account).deposit(tokens);
         $.risk.recordStake(agent);
         _requireUnneeded();
         $.tier.end(true);
@@ -96,18 +91,15 @@ contract StakeManager is IStakeManager, Initializable {
     /// @inheritdoc IStakeManager
     function unbond() external returns (uint256 agent, uint256 assets) {
         Store storage $ = _store();
-        $.tier.begin();
-        uint256 need = unbondNeed();
-        uint256 available;
-        if (need != 0) (agent, available) = _mostAbove($);
-        if (available == 0) revert NothingToUnbond();
-        assets = Math.min(Math.max(need, MIN_BATCH), available);
-        IRestakingAgent account = IRestakingAgent($.risk.agent(agent).account);
-        IDelegationManager.Withdrawal memory w = account.queue(_depositShares($, address(account), assets));
+        ITier.Preview memory p = $.tier.begin();
+        uint256 need = _unbondNeed($, p);
+        address account;
+        if (need != 0) (agent, account, assets) = _mostAbove($, p.value);
+        if (assets == 0) revert NothingToUnbond();
+        assets = Math.min(Math.max(need, MIN_BATCH), assets);
+        IDelegationManager.Withdrawal memory w = IRestakingAgent(account).queue(_depositShares($, account, assets));
         uint24 nonce = uint24(w.nonce);
         $.risk.recordExit(agent, uint128(w.scaledShares[0]), w.startBlock, nonce, false);
-        $.risk.recordStake(agent);
-        $.risk.recordUnbond(agent);
         $.tier.end(false);
         emit Unbonded(agent, assets, w.scaledShares[0], nonce);
     }
@@ -120,7 +112,6 @@ contract StakeManager is IStakeManager, Initializable {
         IRestakingAgent(account).complete(x.nonce, x.startBlock, x.scaled, true, address($.module));
         $.module.receiveTokens(account);
         $.risk.removeExit(agent, exit);
-        $.risk.recordStake(agent);
         $.tier.end(false);
         emit WithdrawalCompleted(agent, x.nonce, true);
     }
@@ -134,7 +125,6 @@ contract StakeManager is IStakeManager, Initializable {
         _fit($, agent);
         IRestakingAgent(account).complete(x.nonce, x.startBlock, x.scaled, false, address(0));
         $.risk.removeExit(agent, exit);
-        $.risk.recordStake(agent);
         _requireUnneeded();
         $.tier.end(true);
         emit WithdrawalCompleted(agent, x.nonce, false);
@@ -143,11 +133,10 @@ contract StakeManager is IStakeManager, Initializable {
     /// @inheritdoc IStakeManager
     function requestUnstake(uint256 maxRequests) external returns (uint256 assets) {
         Store storage $ = _store();
-        $.tier.begin();
-        (uint256 wanted, uint256 idle,, uint256 loose, uint256 unstaking) = liquidity();
-        uint256 need = Math.saturatingSub(wanted, idle + unstaking);
-        if (need == 0 || loose == 0) revert NothingToUnstake();
-        assets = $.module.requestUnstake(Math.min(need, loose), maxRequests);
+        ITier.Preview memory p = $.tier.begin();
+        uint256 need = Math.saturatingSub(_wanted($, p), p.idle + p.unstaking);
+        if (need == 0 || p.loose == 0) revert NothingToUnstake();
+        assets = $.module.requestUnstake(Math.min(need, p.loose), maxRequests);
         $.tier.end(false);
     }
 
@@ -168,65 +157,42 @@ contract StakeManager is IStakeManager, Initializable {
     }
 
     /// @inheritdoc IStakeManager
-    function deployLimit(uint256 agent) public view returns (uint256) {
+    function deployLimit(uint256 agent) external view returns (uint256) {
         Store storage $ = _store();
-        if (_unfit($, agent, $.risk.agent(agent))) return 0;
-        (uint256 idle, uint256 cover, uint256 value) = deployRoom();
-        return _limit($, agent, Math.min(idle, $.module.stakeLimit()), cover, value);
+        IRiskManager.AgentState memory a = $.risk.agent(agent);
+        if (_unfit(a)) return 0;
+        ITier.Preview memory p = $.tier.preview();
+        return _limit($, agent, a.weightBps, p, Math.min(p.deployable, $.module.stakeLimit()));
     }
 
     /// @inheritdoc IStakeManager
     function unbondNeed() public view returns (uint256) {
-        (uint256 wanted, uint256 idle, uint256 queued, uint256 loose, uint256 unstaking) = liquidity();
-        uint256 inFlight = (queued + loose + unstaking) * IN_FLIGHT_BPS / Exposure.Q;
-        return Math.saturatingSub(wanted, idle + inFlight);
+        Store storage $ = _store();
+        return _unbondNeed($, $.tier.preview());
     }
 
     /// @inheritdoc IStakeManager
     function liquidity()
-        public
+        external
         view
         returns (uint256 wanted, uint256 idle, uint256 queued, uint256 loose, uint256 unstaking)
     {
-        ITier tier = _store().tier;
-        ITier.Preview memory p = tier.preview();
-        (idle,) = tier.cash();
-        (queued, loose, unstaking) = (p.observation.queued, p.loose, p.unstaking);
-        wanted = _assets(tier.shares(true), tier.shares(true).queued, p.books.senior) + p.books.total()
-            * p.observation.params.bufferBps / Exposure.Q;
-        ITier.Shares memory junior = tier.shares(false);
-        if (junior.queued == 0 || p.juniorRetires) return (wanted, idle, queued, loose, unstaking);
-        uint256 cover = p.books.reserve + p.books.junior;
-        (uint256 margin, uint256 haircut) = (p.observation.params.marginBps, p.observation.params.haircutBps);
-        uint256 room = Exposure.juniorLimit(p.observation.exposed, p.value, cover, margin, haircut);
-        (, uint256 wait) = tier.maturity();
-        uint256 due = Math.min(room, _assets(junior, _matured(tier, wait), p.books.junior));
-        wanted += Math.max(due, _assets(junior, overdueShares(), p.books.junior));
+        Store storage $ = _store();
+        ITier.Preview memory p = $.tier.preview();
+        return (_wanted($, p), p.idle, p.observation.queued, p.loose, p.unstaking);
     }
 
     /// @inheritdoc IStakeManager
-    function deployRoom() public view returns (uint256 idle, uint256 cover, uint256 value) {
-        ITier tier = _store().tier;
-        ITier.Preview memory p = tier.preview();
-        (ITier.Shares memory senior, ITier.Shares memory junior) = (tier.shares(true), tier.shares(false));
-        (idle,) = tier.cash();
-        value = p.value;
-        cover = p.books.reserve + p.books.junior - _assets(junior, junior.queued, p.books.junior);
-        uint256 claimed =
-            _assets(senior, senior.queued, p.books.senior) + value * p.observation.params.bufferBps / Exposure.Q;
-        if (junior.queued != 0) {
-            (, uint256 wait) = tier.maturity();
-            claimed += _assets(junior, _matured(tier, wait), p.books.junior);
-        }
-        idle = Math.saturatingSub(idle, claimed);
+    function deployRoom() external view returns (uint256 idle, uint256 cover, uint256 value) {
+        ITier.Preview memory p = _store().tier.preview();
+        return (p.deployable, _cover(p), p.value);
     }
 
     /// @inheritdoc IStakeManager
     function forwardCover() external view returns (uint256 cover, uint256 value) {
-        ITier tier = _store().tier;
-        ITier.Preview memory p = tier.preview();
-        cover = p.books.reserve + p.books.junior - _assets(tier.shares(false), overdueShares(), p.books.junior);
-        value = p.value;
+        Store storage $ = _store();
+        ITier.Preview memory p = $.tier.preview();
+        return (p.books.reserve + p.books.junior - _overdue($, p), p.value);
     }
 
     /// @inheritdoc IStakeManager
@@ -235,50 +201,81 @@ contract StakeManager is IStakeManager, Initializable {
         if (tier.shares(false).queued == 0) return 0;
         (, uint256 wait) = tier.maturity();
         if (!IMandate(tier.parts().mandate).riskierPending()) wait += OVERDUE_BLOCKS;
-        return _matured(tier, wait);
-    }
-
-    function _matured(ITier tier, uint256 wait) private view returns (uint256) {
         return block.number <= wait ? 0 : ITrancheToken(tier.token(false)).maturedShares(block.number - wait);
     }
 
-    /// @dev Value of shares, rounded up.
-    function _assets(ITier.Shares memory s, uint256 shares, uint256 book) private pure returns (uint256) {
-        return shares == 0 ? 0 : Math.mulDiv(shares, book, s.supply, Math.Rounding.Ceil);
+    /// @dev Value of overdue junior shares, rounded up.
+    function _overdue(Store storage $, ITier.Preview memory p) private view returns (uint256) {
+        uint256 shares = p.maturedJunior == 0 ? 0 : overdueShares(); // what is overdue is mature
+        return shares == 0 ? 0 : Math.mulDiv(shares, p.books.junior, $.tier.shares(false).supply, Math.Rounding.Ceil);
     }
 
-    /// @dev The agent's room below its weight, cut to what cover allows.
-    function _limit(Store storage $, uint256 agent, uint256 room, uint256 cover, uint256 value)
+    /// @dev c_dep.
+    function _cover(ITier.Preview memory p) private pure returns (uint256) {
+        return p.books.reserve + p.books.junior - p.queuedJunior;
+    }
+
+    function _unbondNeed(Store storage $, ITier.Preview memory p) private view returns (uint256) {
+        uint256 inFlight = (p.observation.queued + p.loose + p.unstaking) * IN_FLIGHT_BPS / Exposure.Q;
+        return Math.saturatingSub(_wanted($, p), p.idle + inFlight);
+    }
+
+    /// @dev What the queues and the buffer ask for.
+    function _wanted(Store storage $, ITier.Preview memory p) private view returns (uint256 wanted) {
+        Params memory q = p.observation.params;
+        wanted = p.queuedSenior + p.value * q.bufferBps / Exposure.Q;
+        if (p.queuedJunior == 0 || p.juniorRetires) return wanted;
+        uint256 cover = p.books.reserve + p.books.junior;
+        uint256 room = Exposure.juniorLimit(p.observation.exposed, p.value, cover, q.marginBps, q.haircutBps);
+        wanted += Math.max(Math.min(room, p.maturedJunior), _overdue($, p));
+    }
+
+    /// @dev What an agent of this weight may still take, of `most`.
+    function _room(Store storage $, uint256 agent, uint256 weightBps, ITier.Preview memory p, uint256 most)
         private
         view
         returns (uint256)
     {
         // weights are of what is restaked: an agent that took a share of the buffer too would be too large
-        uint256 restaked = value - value * $.risk.params().bufferBps / Exposure.Q;
-        uint256 share = uint256($.risk.agent(agent).weightBps) * restaked / Exposure.Q;
-        room = Math.min(room, Math.saturatingSub(share, $.risk.stakes()[agent]));
-        // Staking and depositing round against the tier (Lido by wei, EigenLayer's scaling factor by 1e-17 of the stake),
-        // and so does the value of every other agent: cover gives way by more than that, or the limit itself would fail.
-        cover = Math.saturatingSub(cover, ROUNDING + value / ROUNDING_PART);
-        return room == 0 ? 0 : $.risk.deployLimit(agent, cover, value, room);
+        uint256 restaked = p.value - p.value * p.observation.params.bufferBps / Exposure.Q;
+        return Math.min(most, Math.saturatingSub(weightBps * restaked / Exposure.Q, $.risk.stakeOf(agent)));
     }
 
-    function _fit(Store storage $, uint256 agent) private view returns (address) {
-        IRiskManager.AgentState memory a = $.risk.agent(agent);
-        if (_unfit($, agent, a)) revert AgentUnfit(agent, a.magnitude);
-        return a.account;
+    /// @dev Staking and depositing round against the tier (Lido by wei, EigenLayer's scaling factor by 1e-17 of the stake),
+    /// and so does the value of every other agent: cover gives way by more than that, or the limit itself would fail.
+    function _firmCover(ITier.Preview memory p) private pure returns (uint256) {
+        return Math.saturatingSub(_cover(p), ROUNDING + p.value / ROUNDING_PART);
     }
 
-    function _unfit(Store storage $, uint256 agent, IRiskManager.AgentState memory a)
+    function _limit(Store storage $, uint256 agent, uint256 weightBps, ITier.Preview memory p, uint256 most)
         private
         view
-        returns (bool unfit)
+        returns (uint256)
     {
-        unfit = a.magnitude < MIN_MAGNITUDE;
-        for (uint256 j; j < a.links && !unfit; ++j) {
-            (uint256 at, IRiskManager.Link memory x) = $.risk.link(agent, j);
-            unfit = x.current != 0 && $.risk.set(at).quarantined;
-        }
+        uint256 room = _room($, agent, weightBps, p, most);
+        return room == 0 ? 0 : $.risk.deployLimit(agent, _firmCover(p), p.value, room);
+    }
+
+    function _requireRoom(
+        Store storage $,
+        uint256 agent,
+        uint256 weightBps,
+        ITier.Preview memory p,
+        uint256 most,
+        uint256 assets
+    ) private view {
+        bool fits = assets != 0 && assets <= _room($, agent, weightBps, p, most);
+        if (fits) fits = $.risk.deployFits(agent, _firmCover(p), p.value, p.observation.exposed, assets);
+        if (!fits) revert ExceedsDeployLimit(assets, _limit($, agent, weightBps, p, most));
+    }
+
+    function _fit(Store storage $, uint256 agent) private view returns (IRiskManager.AgentState memory a) {
+        a = $.risk.agent(agent);
+        if (_unfit(a)) revert AgentUnfit(agent, a.magnitude);
+    }
+
+    function _unfit(IRiskManager.AgentState memory a) private pure returns (bool) {
+        return a.magnitude < MIN_MAGNITUDE || a.quarantined;
     }
 
     function _ready(Store storage $, uint256 agent, uint256 exit)
@@ -298,17 +295,30 @@ contract StakeManager is IStakeManager, Initializable {
     }
 
     /// @dev The agent most above its weight among those that may queue a batch now, and what it can give (wei).
-    function _mostAbove(Store storage $) private view returns (uint256 agent, uint256 available) {
-        (,, uint256 value) = deployRoom();
+    function _mostAbove(Store storage $, uint256 value)
+        private
+        view
+        returns (uint256 agent, address account, uint256 available)
+    {
         uint256[] memory stakes = $.risk.stakes();
-        int256 most = type(int256).min;
-        for (uint256 i; i < stakes.length; ++i) {
-            if (stakes[i] == 0) continue;
-            IRiskManager.AgentState memory a = $.risk.agent(i);
-            if (STRATEGIES.stakerDepositShares(a.account, $.risk.strategy()) <= SHARES_LEFT) continue;
-            if (a.exits >= MAX_BATCHES || block.timestamp < a.lastUnbond + BATCH_INTERVAL) continue;
-            int256 above = int256(stakes[i] * Exposure.Q) - int256(uint256(a.weightBps) * value);
-            if (above > most) (most, agent, available) = (above, i, stakes[i]);
+        IRiskManager.AgentState[] memory agents = $.risk.agents();
+        IStrategy strategy = $.risk.strategy();
+        // once as a rule: an agent with nothing but the shares that stay behind is seldom above all others
+        for (uint256 round; round < stakes.length; ++round) {
+            int256 most = type(int256).min;
+            for (uint256 i; i < stakes.length; ++i) {
+                IRiskManager.AgentState memory a = agents[i];
+                if (stakes[i] == 0) continue;
+                if (a.exits >= MAX_BATCHES || block.timestamp < a.lastUnbond + BATCH_INTERVAL) continue;
+                int256 above = int256(stakes[i] * Exposure.Q) - int256(uint256(a.weightBps) * value);
+                if (above > most) (most, agent) = (above, i);
+            }
+            if (most == type(int256).min) return (0, address(0), 0);
+            account = agents[agent].account;
+            if (STRATEGIES.stakerDepositShares(account, strategy) > SHARES_LEFT) {
+                return (agent, account, stakes[agent]);
+            }
+            stakes[agent] = 0;
         }
     }
 

@@ -108,30 +108,32 @@ contract Tier is ITier, TierBooks {
     }
 
     /// @inheritdoc ITier
-    function begin() external {
+    function begin() external returns (Preview memory p) {
         Store storage $ = _store();
-        if (
-            msg.sender != $.stakes && msg.sender != $.allocator && msg.sender != $.mandate
-                && msg.sender != address($.risk)
-        ) revert NotAuthorised(msg.sender);
+        bool stakes = msg.sender == $.stakes;
+        if (!stakes && msg.sender != $.allocator && msg.sender != $.mandate && msg.sender != address($.risk)) {
+            revert NotAuthorised(msg.sender);
+        }
         _lock(msg.sender);
-        _sync($);
+        p = _sync($, false, false);
+        _commit($, p);
+        if (stakes) _demand($, p);
     }
 
     /// @inheritdoc ITier
     function end(bool gated) external {
         if (_holder() != msg.sender) revert NotLockHolder(msg.sender);
         Store storage $ = _store();
-        Observation memory o = _sync($);
-        if (gated) _gate($, o, _deployableCover($));
-        _storeUtilisation($, o);
+        Preview memory p = _sync($, msg.sender == $.stakes, false);
+        if (gated) _gate(p, _deployableCover($, p.books));
+        _commit($, p);
         _unlock();
     }
 
     /// @inheritdoc ITier
     function sync() external locks {
         Store storage $ = _store();
-        _storeUtilisation($, _sync($));
+        _commit($, _sync($, false, false));
     }
 
     // --------------------------------------------------------------------------------------------- entries
@@ -148,46 +150,55 @@ contract Tier is ITier, TierBooks {
 
     function _enter(uint256 amount, bool isShares) private locks returns (uint256 assets, uint256 shares_) {
         Store storage $ = _store();
-        Observation memory o = _sync($);
+        Preview memory p = _sync($, false, msg.sender == $.seniorToken);
         bool isSenior = _live($, msg.sender); // after the sync, which may have retired the very token that calls
         (assets, shares_) = (amount, amount);
-        (uint256 book, uint256 supply) = _tranche($, isSenior);
+        Shares storage s = isSenior ? $.seniorShares : $.juniorShares;
+        uint256 supply = s.supply;
+        uint256 book = isSenior ? p.books.senior : p.books.junior;
         if (supply != 0) {
             if (isShares) assets = Math.mulDiv(amount, book, supply, Math.Rounding.Ceil);
             else shares_ = Math.mulDiv(amount, supply, book);
         }
         if (shares_ < MIN_SHARES) revert ZeroAmount();
-        Waterfall.Books memory b = _books($);
-        uint256 value = b.total();
-        if (!_open($, isSenior, b.reserve, $.deficit)) revert EntriesClosed();
-        uint256 room = Math.saturatingSub(o.params.cap, value);
-        bool fits = assets <= room;
-        if (fits && isSenior) {
-            fits = $.risk.seniorFits(_deployableCover($), value, _deployable($, o, b), assets);
+        if (!_open($, p, isSenior)) revert EntriesClosed();
+        uint256 room = Math.saturatingSub(p.observation.params.cap, p.value);
+        if (isSenior) _demand($, p);
+        if (assets > room || (isSenior && !_seniorFits($, p, assets))) {
+            revert ExceedsDepositLimit(assets, _depositLimit($, p, isSenior, room));
         }
-        if (!fits) revert ExceedsDepositLimit(assets, _depositLimit($, o, b, isSenior, room));
-        Shares storage s = isSenior ? $.seniorShares : $.juniorShares;
         if (supply == 0 && assets < FIRST_DEPOSIT) revert DepositTooSmall(assets, FIRST_DEPOSIT);
-        s.supply += shares_.toUint128();
-        if (isSenior) $.senior += uint128(assets);
-        else $.junior += uint128(assets);
-        $.idle += uint128(assets);
-        _storeUtilisation($, o);
+        s.supply = (supply + shares_).toUint128();
+        if (isSenior) p.books.senior = book + assets;
+        else p.books.junior = book + assets;
+        p.idle += assets;
+        _commit($, p);
     }
 
-    function _open(Store storage $, bool isSenior, uint256 reserve, Deficit memory d) private view returns (bool) {
+    function _open(Store storage $, Preview memory p, bool isSenior) private view returns (bool) {
+        if ($.entriesPaused || p.deficit.closesAt != 0) return false;
         // the rounding of restaking falls on the reserve before any yield has come: a thousandth of the seed is let pass
-        return !$.entriesPaused && d.closesAt == 0 && (!isSenior || reserve >= $.seed - $.seed / 1_000);
+        uint256 seed_ = $.seed;
+        return !isSenior || p.books.reserve >= seed_ - seed_ / 1_000;
     }
 
-    function _depositLimit(Store storage $, Observation memory o, Waterfall.Books memory b, bool isSenior, uint256 room)
+    /// @dev Mostly a bound that needs nothing more from EigenLayer decides; near the limit, the limit's own integers do.
+    function _seniorFits(Store storage $, Preview memory p, uint256 assets) private view returns (bool) {
+        Observation memory o = p.observation;
+        uint256 cover = p.books.reserve + p.books.junior - p.queuedJunior;
+        uint256 most = Exposure.seniorBound(
+            o.exposedAtTarget, o.weightAtTarget, p.deployable, assets, p.value, o.params.marginBps, o.params.haircutBps
+        );
+        return most <= Exposure.budget(cover) || $.risk.seniorFits(cover, p.value, p.deployable, assets);
+    }
+
+    function _depositLimit(Store storage $, Preview memory p, bool isSenior, uint256 room)
         private
         view
         returns (uint256)
     {
         if (!isSenior || room == 0) return room;
-        uint256 cover = b.reserve + b.junior - _queuedJunior($, b.junior);
-        return $.risk.seniorLimit(cover, b.total(), _deployable($, o, b), room);
+        return $.risk.seniorLimit(p.books.reserve + p.books.junior - p.queuedJunior, p.value, p.deployable, room);
     }
 
     // ----------------------------------------------------------------------------------------------- exits
@@ -209,64 +220,66 @@ contract Tier is ITier, TierBooks {
     function finalise(uint256 shares_) external locks returns (uint256 done, uint256 assets) {
         Store storage $ = _store();
         bool isSenior = _live($, msg.sender);
-        Observation memory o = _sync($);
-        if (_tokenOf($, isSenior) == msg.sender) {
-            uint256 most = _finalisable($, o, _books($), isSenior, $.deficit);
+        Preview memory p = _sync($, false, false);
+        if (!(isSenior ? p.seniorRetires : p.juniorRetires)) {
+            uint256 most = _finalisable($, p, isSenior);
             done = shares_ == type(uint256).max ? most : shares_;
             if (done > most) revert ExceedsFinalisable(done, most);
             if (done != 0) {
-                assets = _leave($, isSenior, done, true);
-                $.idle -= uint128(assets);
-                $.reserved += uint96(assets);
-                if (!isSenior) _gate($, o, uint256($.reserve) + $.junior);
+                assets = _leave($, p, isSenior, done, true);
+                p.idle -= assets;
+                $.reserved += uint88(assets);
+                if (!isSenior) _gate(p, p.books.reserve + p.books.junior);
             }
         }
-        _storeUtilisation($, o);
+        _commit($, p);
     }
 
     /// @dev Takes shares and their assets (rounded down) out of a tranche's book, and a part of an open Deficit.
-    function _leave(Store storage $, bool isSenior, uint256 shares_, bool queued) private returns (uint256 assets) {
-        (uint256 book, uint256 supply) = _tranche($, isSenior);
-        assets = Math.mulDiv(shares_, book, supply);
+    function _leave(Store storage $, Preview memory p, bool isSenior, uint256 shares_, bool queued)
+        private
+        returns (uint256 assets)
+    {
         Shares storage s = isSenior ? $.seniorShares : $.juniorShares;
-        s.supply = uint128(supply - shares_);
-        if (queued) s.queued -= uint128(shares_);
+        Shares memory own = s;
+        uint256 book = isSenior ? p.books.senior : p.books.junior;
+        assets = Math.mulDiv(shares_, book, own.supply);
         uint256 rest = book - assets;
-        if (supply == shares_ && rest != 0) {
-            $.reserve += uint128(rest);
+        if (own.supply == shares_) {
+            p.books.reserve += rest;
             rest = 0;
         }
-        if (isSenior) $.senior = uint128(rest);
-        else $.junior = uint128(rest);
-        if (isSenior && $.deficit.closesAt != 0) {
-            $.deficit.outstanding -= uint128(Math.mulDiv($.deficit.outstanding, shares_, supply));
+        if (isSenior) p.books.senior = rest;
+        else p.books.junior = rest;
+        if (isSenior && p.deficit.closesAt != 0) {
+            $.deficit.outstanding -= uint128(Math.mulDiv(p.deficit.outstanding, shares_, own.supply));
         }
+        own.supply = uint128(own.supply - shares_);
+        if (queued) own.queued -= uint128(shares_);
+        (s.supply, s.queued) = (own.supply, own.queued);
     }
 
     /// @inheritdoc ITier
     function redeemInstantly(uint256 shares_, address receiver, bool asEth) external locks returns (uint256 assets) {
         Store storage $ = _store();
         if (!_live($, msg.sender)) revert InstantExitClosed();
-        Observation memory o = _sync($);
-        if (!_instantOpen($, o) || shares_ == 0) revert InstantExitClosed();
-        uint256 free = Math.saturatingSub($.idle, _queuedSenior($, $.senior));
-        uint256 gross = _leave($, true, shares_, false);
-        uint256 fee = Math.mulDiv(gross, o.params.instantFeeBps, Exposure.Q, Math.Rounding.Ceil);
+        Preview memory p = _sync($, false, false);
+        if (shares_ == 0 || !_instantOpen(p)) revert InstantExitClosed();
+        uint256 free = Math.saturatingSub(p.idle, _queued($.seniorShares, p.books.senior));
+        uint256 gross = _leave($, p, true, shares_, false);
+        uint256 fee = Math.mulDiv(gross, p.observation.params.instantFeeBps, Exposure.Q, Math.Rounding.Ceil);
         assets = gross - fee;
         if (assets == 0) revert ZeroAmount();
         if (assets > free) revert InsufficientIdle(assets, free);
-        $.idle -= uint128(assets);
-        Waterfall.Books memory b = _books($);
-        $.unlockAt = uint40(b.gain(fee, $.unlockAt, block.timestamp));
-        $.gains = uint128(b.gains);
-        _storeUtilisation($, o);
+        p.idle -= assets;
+        p.unlockAt = uint40(p.books.gain(fee, p.unlockAt, block.timestamp));
+        _commit($, p);
         emit InstantlyRedeemed(msg.sender, shares_, assets, fee);
         _pay(receiver, assets, asEth);
     }
 
-    function _instantOpen(Store storage $, Observation memory o) private view returns (bool) {
-        Waterfall.Books memory b = _books($);
-        return $.deficit.closesAt == 0 && _utilisation(o, b, b.reserve + b.junior) <= WAD;
+    function _instantOpen(Preview memory p) private pure returns (bool) {
+        return p.deficit.closesAt == 0 && _utilisation(p, p.books.reserve + p.books.junior) <= WAD;
     }
 
     /// @inheritdoc ITier
@@ -275,7 +288,7 @@ contract Tier is ITier, TierBooks {
         if (msg.sender != $.seniorToken && msg.sender != $.juniorToken && !$.retired[msg.sender].exists) {
             revert NotAuthorised(msg.sender);
         }
-        $.reserved -= uint96(assets);
+        $.reserved -= assets.toUint88();
         _pay(receiver, assets, asEth);
     }
 
@@ -285,27 +298,33 @@ contract Tier is ITier, TierBooks {
     function stake(uint256 assets, address agent) external holdsLock(_store().stakes) returns (uint256 tokens) {
         Store storage $ = _store();
         if (assets > $.idle) revert InsufficientIdle(assets, $.idle);
-        $.idle -= uint128(assets);
+        $.idle -= uint88(assets);
         WETH.withdraw(assets);
         tokens = $.module.stake{value: assets}(agent);
     }
 
     /// @inheritdoc ITier
     function creditUnstaked(uint256 assets) external holdsLock(address(_store().module)) {
-        _store().idle += assets.toUint128();
+        _store().idle += assets.toUint88();
     }
 
     // ----------------------------------------------------------------------------------------------- views
 
     /// @inheritdoc ITier
-    function preview() public view returns (Preview memory) {
-        Store storage $ = _store();
-        return _simulate($, $.risk.observe());
+    function preview() external view returns (Preview memory) {
+        return _preview(_store());
+    }
+
+    function _preview(Store storage $) private view returns (Preview memory p) {
+        p = _simulate($, $.risk.observe(), false);
+        p.utilisation = _utilisation(p, p.books.reserve + p.books.junior);
+        _demand($, p);
     }
 
     /// @inheritdoc ITier
     function previewAssets(bool isSenior) external view returns (uint256) {
-        Waterfall.Books memory b = preview().books;
+        Store storage $ = _store();
+        Waterfall.Books memory b = _simulate($, $.risk.observe(), false).books;
         return isSenior ? b.senior : b.junior;
     }
 
@@ -313,20 +332,19 @@ contract Tier is ITier, TierBooks {
     function maxDeposit(bool isSenior) external view returns (uint256) {
         Store storage $ = _store();
         if (_tokenOf($, isSenior) == address(0) || locked()) return 0;
-        Preview memory p = preview();
+        Preview memory p = _preview($);
         if (isSenior ? p.seniorRetires : p.juniorRetires) return 0;
-        if (!_open($, isSenior, p.books.reserve, p.deficit)) return 0;
-        uint256 room = Math.saturatingSub(p.observation.params.cap, p.value);
-        return _depositLimit($, p.observation, p.books, isSenior, room);
+        if (!_open($, p, isSenior)) return 0;
+        return _depositLimit($, p, isSenior, Math.saturatingSub(p.observation.params.cap, p.value));
     }
 
     /// @inheritdoc ITier
     function finalisable(bool isSenior) external view returns (uint256) {
         Store storage $ = _store();
         if (_tokenOf($, isSenior) == address(0) || locked()) return 0;
-        Preview memory p = preview();
+        Preview memory p = _preview($);
         if (isSenior ? p.seniorRetires : p.juniorRetires) return 0;
-        return _finalisable($, p.observation, p.books, isSenior, p.deficit);
+        return _finalisable($, p, isSenior);
     }
 
     /// @inheritdoc ITier
@@ -386,67 +404,53 @@ contract Tier is ITier, TierBooks {
     }
 
     /// @inheritdoc ITier
-    function maturity() public view returns (uint256 seniorBlocks, uint256 juniorBlocks) {
+    function maturity() external view returns (uint256 seniorBlocks, uint256 juniorBlocks) {
         IRiskManager risk = _store().risk;
         return (SENIOR_EXIT_BLOCKS, uint256(risk.withdrawalDelay()) + EXIT_MARGIN_BLOCKS + risk.vetoBlocks());
     }
 
     // --------------------------------------------------------------------------------------------- helpers
 
-    function _finalisable(
-        Store storage $,
-        Observation memory o,
-        Waterfall.Books memory b,
-        bool isSenior,
-        Deficit memory d
-    ) private view returns (uint256) {
+    function _finalisable(Store storage $, Preview memory p, bool isSenior) private view returns (uint256) {
         Shares memory s = isSenior ? $.seniorShares : $.juniorShares;
         if (s.queued == 0) return 0;
-        (uint256 early, uint256 late) = maturity();
-        uint256 free = $.idle;
-        uint256 wait = late;
+        Observation memory o = p.observation;
+        uint256 cover = p.books.reserve + p.books.junior;
+        uint256 free = p.idle;
+        uint256 wait = o.exitBlocks + EXIT_MARGIN_BLOCKS;
         if (isSenior) {
-            uint256 value = b.total();
-            if (d.closesAt == 0 && Exposure.covered(o.exposed, value, b.reserve + b.junior, 0, o.params.haircutBps)) {
-                wait = early;
+            if (p.deficit.closesAt == 0 && Exposure.covered(o.exposed, p.value, cover, 0, o.params.haircutBps)) {
+                wait = SENIOR_EXIT_BLOCKS;
             }
         } else {
-            free = Math.min(Math.saturatingSub(free, _queuedSenior($, b.senior)), _juniorLimit(o, b));
+            free = Math.saturatingSub(free, _queued($.seniorShares, p.books.senior));
+            free = Math.min(
+                free, Exposure.juniorLimit(o.exposed, p.value, cover, o.params.marginBps, o.params.haircutBps)
+            );
         }
-        if (block.number <= wait) return 0;
-        uint256 matured = ITrancheToken(isSenior ? $.seniorToken : $.juniorToken).maturedShares(block.number - wait);
-        return Math.min(matured, _toShares(free, isSenior ? b.senior : b.junior, s.supply));
+        uint256 matured = _matured(_tokenOf($, isSenior), wait);
+        return Math.min(matured, _toShares(free, isSenior ? p.books.senior : p.books.junior, s.supply));
     }
 
     function _toShares(uint256 assets, uint256 book, uint256 supply) private pure returns (uint256) {
         return book == 0 ? supply : Math.mulDiv(assets, supply, book);
     }
 
-    function _maturedJunior(Store storage $) private view returns (uint256) {
-        (, uint256 wait) = maturity();
-        return block.number <= wait ? 0 : ITrancheToken($.juniorToken).maturedShares(block.number - wait);
+    function _matured(address token_, uint256 wait) private view returns (uint256) {
+        return block.number <= wait ? 0 : ITrancheToken(token_).maturedShares(block.number - wait);
     }
 
-    function _queuedSenior(Store storage $, uint256 book) private view returns (uint256) {
-        Shares memory s = $.seniorShares;
-        return s.queued == 0 ? 0 : Math.mulDiv(s.queued, book, s.supply, Math.Rounding.Ceil);
-    }
-
-    function _buffer(Observation memory o, Waterfall.Books memory b) private pure returns (uint256) {
-        return b.total() * o.params.bufferBps / Exposure.Q;
-    }
-
-    /// @dev Idle that no queue and no buffer claims.
-    function _deployable(Store storage $, Observation memory o, Waterfall.Books memory b)
-        private
-        view
-        returns (uint256)
-    {
-        uint256 demand = _queuedSenior($, b.senior) + _buffer(o, b);
-        Shares memory s = $.juniorShares;
-        if (s.queued != 0 && s.supply != 0) {
-            demand += Math.mulDiv(_maturedJunior($), b.junior, s.supply, Math.Rounding.Ceil);
+    /// @dev What queues and buffer claim, and the idle that they leave.
+    function _demand(Store storage $, Preview memory p) private view {
+        Shares memory j = $.juniorShares;
+        p.queuedSenior = _queued($.seniorShares, p.books.senior);
+        uint256 demand = p.queuedSenior + p.value * p.observation.params.bufferBps / Exposure.Q;
+        if (j.queued != 0) {
+            p.queuedJunior = _queued(j, p.books.junior);
+            uint256 matured = _matured($.juniorToken, p.observation.exitBlocks + EXIT_MARGIN_BLOCKS);
+            p.maturedJunior = Math.mulDiv(matured, p.books.junior, j.supply, Math.Rounding.Ceil);
+            demand += p.maturedJunior;
         }
-        return Math.saturatingSub($.idle, demand);
+        p.deployable = Math.saturatingSub(p.idle, demand);
     }
 }

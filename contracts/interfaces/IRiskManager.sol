@@ -19,6 +19,9 @@ struct Observation {
     uint256 staked; // wei, all agents, their withdrawal queues included
     uint256 queued; // wei of that in EigenLayer's withdrawal queue
     uint256 exposed; // L_k in wei·1e9: the k largest groups and all unapproved sets
+    uint256 exposedAtTarget; // wei·1e9, as `exposed`, with the larger of now and target for sets not quarantined
+    uint256 weightAtTarget; // bps·1e9: the k largest rho and all unapproved sets
+    uint256 exitBlocks; // EigenLayer's withdrawal delay and the longest veto window
     uint256 slashedAgents; // bit i: agent i was slashed since the last sync
     Params params;
 }
@@ -65,6 +68,7 @@ interface IRiskTypes {
         uint40 lastUnbond;
         uint128 stake; // deposit shares times scaling factor, before slashing
         uint64 magnitude; // maxMagnitude when last seen (WAD)
+        bool quarantined; // has an allocation to a quarantined set
     }
 
     /// @notice Allocation of one agent to one operator set as EigenLayer last confirmed it.
@@ -175,8 +179,9 @@ interface IRiskTypes {
 /// write to it.
 interface IRiskManager is IRiskTypes {
     // ---- Tier
-    /// @notice Reads EigenLayer, books slashes in the caches, pokes what is older than three days. Only Tier.
-    function refresh(uint256 lossId) external returns (Observation memory);
+    /// @notice Reads EigenLayer, books slashes in the caches (as loss `lossId`), pokes what is older than three days. Only
+    /// Tier. Without `entry`, `exposedAtTarget` may be left out (0).
+    function refresh(uint256 lossId, bool entry) external returns (Observation memory);
 
     // ---- Mandate
     /// @notice Puts terms in force. Only Mandate, lock held.
@@ -186,17 +191,14 @@ interface IRiskManager is IRiskTypes {
     /// @notice Re-reads an agent's deposit shares and scaling factor.
     function recordStake(uint256 agent) external;
 
-    /// @notice Notes a queued withdrawal.
+    /// @notice Notes a queued withdrawal (an unbonding batch unless `tokensOnly`) and re-reads the agent's stake.
     function recordExit(uint256 agent, uint128 scaled, uint32 startBlock, uint24 nonce, bool tokensOnly) external;
 
-    /// @notice Forgets a completed withdrawal.
+    /// @notice Forgets a completed withdrawal and re-reads the agent's stake.
     function removeExit(uint256 agent, uint256 exit) external;
 
     /// @notice Re-reads one allocation.
     function recordAllocation(uint256 agent, uint256 link) external;
-
-    /// @notice Notes the time of an agent's unbonding batch.
-    function recordUnbond(uint256 agent) external;
 
     // ---- anybody
     /// @notice Looks at a set's slashers again and at allocations to it. Anybody.
@@ -237,8 +239,19 @@ interface IRiskManager is IRiskTypes {
     /// @notice Largest amount (wei) that cover allows to restake with an agent, at most `room`.
     function deployLimit(uint256 agent, uint256 cover, uint256 value, uint256 room) external view returns (uint256);
 
-    /// @notice Value (wei, rounded down) of each agent's stake without its withdrawal queue.
+    /// @notice Whether restaking `assets` with an agent is covered; the same integers as `deployLimit`. `exposed` is L_k as
+    /// observed now (wei·1e9).
+    function deployFits(uint256 agent, uint256 cover, uint256 value, uint256 exposed, uint256 assets)
+        external
+        view
+        returns (bool);
+
+    /// @notice Value (wei, rounded down) of each agent's stake without its withdrawal queue: its part of one conversion for
+    /// all, so up to a wei below `stakeOf`.
     function stakes() external view returns (uint256[] memory);
+
+    /// @notice Value (wei, rounded down) of one agent's stake without its withdrawal queue. Reverts UnknownIndex.
+    function stakeOf(uint256 agent) external view returns (uint256);
 
     /// @notice The mandate's numbers in force.
     function params() external view returns (Params memory);
@@ -251,6 +264,9 @@ interface IRiskManager is IRiskTypes {
 
     /// @notice An agent as cached. Reverts UnknownIndex.
     function agent(uint256 index) external view returns (AgentState memory);
+
+    /// @notice All agents as cached, those of removed ones empty.
+    function agents() external view returns (AgentState[] memory);
 
     /// @notice Position of an agent. Reverts NotAuthorised if `account` is none of this tier.
     function agentIndex(address account) external view returns (uint256);

@@ -50,6 +50,11 @@ interface ITier {
         uint40 unlockAt;
         bool seniorRetires;
         bool juniorRetires;
+        uint256 idle; // WETH at hand, wei
+        uint256 queuedSenior; // value of queued senior shares, wei, rounded up
+        uint256 queuedJunior; // value of queued junior shares, wei, rounded up
+        uint256 maturedJunior; // value of those that are mature, wei, rounded up
+        uint256 deployable; // idle that no queue and no buffer claims, wei
     }
 
     /// @notice The contracts of this tier.
@@ -62,8 +67,10 @@ interface ITier {
         address factory;
     }
 
-    /// @notice A sync changed the books. `value` = V; `premium` went from senior yield to junior; `vested` left G;
-    /// `gained` entered G. All wei; `utilisation` and `baseRate` WAD.
+    /// @notice The books at the end of a call. In it `vested` left G, `premium` of that went from senior yield to junior,
+    /// and `gained` entered G; LossBooked says what a loss took, and the call's own event what came in or went out (all
+    /// wei). `utilisation` is U (WAD), `baseRate` WAD a year, `exposed` L_k (wei·1e9). Calls of the managers emit it twice:
+    /// when they take the lock and when they release it.
     event Synced(
         uint256 reserve,
         uint256 junior,
@@ -73,10 +80,10 @@ interface ITier {
         uint256 premium,
         uint256 gained,
         uint256 baseRate,
-        uint40 unlockAt
+        uint40 unlockAt,
+        uint256 utilisation,
+        uint256 exposed
     );
-    /// @notice U after a call (WAD) with the value and the exposure (wei·1e9) it follows from.
-    event UtilisationChanged(uint256 utilisation, uint256 value, uint256 exposed);
     /// @notice A loss was booked and borne in this order (wei); `slashed` tells whether EigenLayer slashed, else it is
     /// rounding or the staking token's own loss. `lossId` links it to RiskManager's SlashAttributed events.
     event LossBooked(
@@ -212,8 +219,9 @@ interface ITier {
 
     // ---- the tier's own managers
 
-    /// @notice Takes the lock and syncs. Only the tier's managers.
-    function begin() external;
+    /// @notice Takes the lock, syncs, and hands over what the sync found (`utilisation` of its end; what queues claim only
+    /// to StakeManager). Only the tier's managers.
+    function begin() external returns (Preview memory);
 
     /// @notice Syncs, checks the gate if `gated` (with deployable cover c_dep), stores U and releases the lock.
     function end(bool gated) external;

@@ -215,6 +215,43 @@ library Exposure {
         line.baseSlope = scale * (extraRho + h * P);
     }
 
+    /// @notice An upper bound of what the gate needs after a senior deposit, from sums that need no look at the groups.
+    /// @dev The k largest of E_a·Q + ρ_a·(I+D) sum to at most the k largest E_a times Q and the k largest ρ_a times (I+D).
+    /// Where this bound fits, the demand of `seniorLine` does; where it does not, only the line can tell.
+    /// @param exposed sum of the k largest exposures and of all unapproved sets, in wei·P. It may have been rounded up as
+    /// one sum: 33 wei·P are added for the groups that the line rounds one by one.
+    /// @param rho sum of the k largest ρ_a and of all unapproved sets, in P·Q.
+    /// @param idleToDeploy I, in wei.
+    /// @param d the deposit, in wei.
+    /// @param v V before the deposit, in wei.
+    /// @param b margin, in basis points.
+    /// @param h haircut, in basis points.
+    /// @return units in wei·P·Q³; compare with `budget` of the deployable cover.
+    function seniorBound(uint256 exposed, uint256 rho, uint256 idleToDeploy, uint256 d, uint256 v, uint256 b, uint256 h)
+        internal
+        pure
+        returns (uint256 units)
+    {
+        return (Q + b) * Q * ((exposed + MAX_GROUPS + 1) * Q + rho * (idleToDeploy + d) + h * (v + d) * P);
+    }
+
+    /// @notice An upper bound of what the gate needs once `d` of the idle money goes to one agent, as `seniorBound`.
+    /// @dev The k largest of E_a + e_a·D sum to at most the k largest E_a and the k largest e_a times D.
+    /// @param exposed L_k, in wei·P; 33 wei·P are added for the groups that the line rounds one by one.
+    /// @param e sum of the k largest fractions of the agent's stake by group, and of all its unapproved sets, in P.
+    /// @param d the amount, in wei.
+    /// @param v V, in wei.
+    /// @param b margin, in basis points.
+    /// @param h haircut, in basis points.
+    /// @return units in wei·P·Q³; compare with `budget` of the deployable cover.
+    function deployBound(uint256 exposed, uint256 e, uint256 d, uint256 v, uint256 b, uint256 h)
+        internal
+        pure
+        returns (uint256 units)
+    {
+        return (Q + b) * Q * ((exposed + MAX_GROUPS + 1 + e * d) * Q + h * v * P);
+    }
+
     /// @notice The line of the deployment limit: what the gate needs once D of the idle money goes to one agent.
     /// @dev E_a + e_ia·D for each group; V does not change. Compare with `budget` of the deployable cover.
     /// @param exposure E_a by group, in wei·P.

@@ -119,9 +119,12 @@ library Premium {
     /// and could lose monotony.
     function _exp(uint256 x) private pure returns (uint256 sum) {
         uint256 term = RAY;
-        for (uint256 n = 1; term != 0; ++n) {
-            sum += term;
-            term = term * x / (n * RAY);
+        unchecked {
+            // no term is above RAY, so nothing comes near 2^256
+            for (uint256 n = 1; term != 0; ++n) {
+                sum += term;
+                term = term * x / (n * RAY);
+            }
         }
     }
 }

@@ -34,6 +34,8 @@ contract RiskConfigurator is RiskStore {
         Store storage $ = _store();
         $.tier = tier;
         $.strategy = strategy_;
+        ITier.Parts memory parts = tier.parts();
+        ($.stakes, $.allocator) = (parts.stakes, parts.allocator);
         $.freshUntil = type(uint40).max;
         _setParams($, initial);
     }
@@ -41,6 +43,7 @@ contract RiskConfigurator is RiskStore {
     /// @notice See {IRiskManager}.
     function apply_(Terms calldata terms) external onlyPart(msg.sender == _store().tier.parts().mandate) {
         Store storage $ = _store();
+        $.totalled = false;
         _setParams($, terms.params);
         uint256 count = terms.sets.length;
         if (count > MAX_SETS) revert TooMany(MAX_SETS);
@@ -108,6 +111,8 @@ contract RiskConfigurator is RiskStore {
         if (n == MAX_EXITS) revert TooMany(MAX_EXITS);
         $.exits[index][n] = Exit(scaled, startBlock, 0, nonce, false, tokensOnly);
         a.exits = uint8(n + 1);
+        if (!tokensOnly) a.lastUnbond = uint40(block.timestamp);
+        _restake($, index);
         emit ExitQueued(index, scaled, startBlock, nonce, tokensOnly);
     }
 
@@ -122,11 +127,7 @@ contract RiskConfigurator is RiskStore {
         $.exits[index][at] = $.exits[index][last];
         delete $.exits[index][last];
         a.exits = uint8(last);
-    }
-
-    /// @notice See {IRiskManager}.
-    function recordUnbond(uint256 index) external onlyManagers {
-        _agent(_store(), index).lastUnbond = uint40(block.timestamp);
+        _restake($, index);
     }
 
     /// @notice See {IRiskManager}.
@@ -165,6 +166,8 @@ contract RiskConfigurator is RiskStore {
         a.nodeOperator = nodeOperator;
         a.magnitude = ALLOCATIONS.getMaxMagnitude(account, $.strategy);
         $.agentIndexes[account] = index + 1;
+        delete $.roster;
+        $.totalled = false;
         emit AgentAdded(index, account, nodeOperator);
     }
 
@@ -191,6 +194,8 @@ contract RiskConfigurator is RiskStore {
         delete $.agentIndexes[a.account];
         emit AgentRemoved(index, a.account);
         delete $.agents[index];
+        delete $.roster;
+        $.totalled = false;
         $.tier.end(false);
     }
 

@@ -10,47 +10,31 @@ import {
 } from "../../interfaces/external/IEigenLayer.sol";
 import {IRiskManager, Observation, Params, Terms} from "../../interfaces/IRiskManager.sol";
 import {ITier} from "../../interfaces/ITier.sol";
-import {Attribution} from "../../libraries/Attribution.sol";
+import {DataContract} from "../../libraries/DataContract.sol";
 import {Delegate} from "../../libraries/Delegate.sol";
 import {Exposure} from "../../libraries/Exposure.sol";
 import {RiskStore} from "./RiskStore.sol";
 
 /// @title What could be taken from a tier
-/// @notice See {IRiskManager}. Caches are packed so that a sync costs four slots an agent: account and counters, stake
-/// with magnitude and set numbers, eight exposures, eight exposures at target.
+/// @notice See {IRiskManager}. A sync that finds no slash asks EigenLayer for all magnitudes at once and takes the rest
+/// from `totals`, which the last change has left; where more has happened
+/// {RiskWatch} does the rest, and {RiskConfigurator} the rare calls.
 contract RiskManager is IRiskManager, RiskStore {
-    /// @dev EigenLayer as it is now beside the caches as they were.
-    struct Snapshot {
-        Config config;
-        uint256 groups;
-        address[] accounts;
-        uint64[] magnitudes;
-        uint256[] slashable; // A_i, wei
-        uint256[] live;
-        uint256[] star;
-        uint256[] sets;
-        uint256 staked;
-        uint256 queued;
-        uint256 changed; // bitmap of agents
-        bool stale;
-        uint256 price; // wei of 1e27 shares
-        uint256[] taken; // shares, by group
-    }
-
-    /// @dev Shares whose price is asked for, once for all slashes of a sync.
-    uint256 private constant PRICED = 1e27;
-
     /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
     address private immutable CONFIGURATOR;
+    /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
+    address private immutable WATCH;
 
     /// @custom:oz-upgrades-unsafe-allow constructor
     constructor(
         IAllocationManager allocations,
         IDelegationManager delegation,
         IStrategyManager strategies,
-        address configurator
+        address configurator,
+        address watch
     ) RiskStore(allocations, delegation, strategies) {
         CONFIGURATOR = configurator;
+        WATCH = watch;
     }
 
     // ------------------------------------------------------------------------- delegated to the configurator
@@ -58,6 +42,11 @@ contract RiskManager is IRiskManager, RiskStore {
     /// @custom:oz-upgrades-unsafe-allow delegatecall
     function _delegate() private {
         Delegate.forward(CONFIGURATOR);
+    }
+
+    /// @custom:oz-upgrades-unsafe-allow delegatecall
+    function _watch() private {
+        Delegate.forward(WATCH);
     }
 
     /// @notice Ties the manager to its tier. Called once, by the factory.
@@ -83,11 +72,6 @@ contract RiskManager is IRiskManager, RiskStore {
 
     /// @inheritdoc IRiskManager
     function removeExit(uint256, uint256) external {
-        _delegate();
-    }
-
-    /// @inheritdoc IRiskManager
-    function recordUnbond(uint256) external {
         _delegate();
     }
 
@@ -119,26 +103,12 @@ contract RiskManager is IRiskManager, RiskStore {
     // ------------------------------------------------------------------------------------------------ Tier
 
     /// @inheritdoc IRiskManager
-    function refresh(uint256 lossId)
-        external
-        onlyPart(msg.sender == address(_store().tier))
-        returns (Observation memory)
-    {
+    function refresh(uint256, bool entry) external returns (Observation memory) {
         Store storage $ = _store();
-        // first: neither snapshot has to ask again at which magnitude finished withdrawals pay
-        _settleExits($, $.config.agentCount);
-        Snapshot memory s = _snapshot($);
-        uint256 changed = s.changed;
-        // first the slashes, against the links as they were: looking at a set again overwrites them
-        if (changed != 0) _book($, s, lossId);
-        bool stale = s.stale;
-        if (stale) _pokeStale($, changed);
-        if (stale || changed != 0) {
-            // quarantine and fresh links change the exposures
-            s = _snapshot($);
-            s.changed = changed;
-        }
-        return _summary(s);
+        if (msg.sender != address($.tier)) revert NotAuthorised(msg.sender);
+        (bool known, Observation memory o) = _observeTotals($, entry);
+        if (!known) _watch();
+        return o;
     }
 
     // ------------------------------------------------------------------------------------- other managers
@@ -146,11 +116,8 @@ contract RiskManager is IRiskManager, RiskStore {
     /// @inheritdoc IRiskManager
     function recordStake(uint256 index) external onlyManagers {
         Store storage $ = _store();
-        Agent storage a = _agent($, index);
-        uint256 deposited = STRATEGIES.stakerDepositShares(a.account, $.strategy);
-        uint128 stake = uint128(deposited * DELEGATION.depositScalingFactor(a.account, $.strategy) / WAD);
-        a.stake = stake;
-        emit StakeRecorded(index, stake);
+        _agent($, index);
+        _restake($, index);
     }
 
     /// @inheritdoc IRiskManager
@@ -165,7 +132,13 @@ contract RiskManager is IRiskManager, RiskStore {
 
     /// @inheritdoc IRiskManager
     function observe() external view returns (Observation memory) {
-        return _summary(_snapshot(_store()));
+        Store storage $ = _store();
+        (bool known, Observation memory o) = _observeTotals($, true);
+        if (known) return o;
+        Snapshot memory s = _snapshot($);
+        o = _summary($, s.config, _total($, s), s.staked);
+        o.slashedAgents = s.changed;
+        return o;
     }
 
     /// @inheritdoc IRiskManager
@@ -177,11 +150,13 @@ contract RiskManager is IRiskManager, RiskStore {
             for (uint256 i; i < s.accounts.length; ++i) {
                 (s.live[i], settled[i]) = _forwardWords($, i, s.magnitudes[i]);
             }
-            (x.settled,) = _byGroup(s, settled, s.slashable);
+            (x.settled,) = _byGroup(s, settled, s.reach, MAX_SETS);
+            _inWei(s, x.settled);
         }
-        (x.current, x.unapproved) = _byGroup(s, s.live, s.slashable);
+        (x.current, x.unapproved) = _byGroup(s, s.live, s.reach, MAX_SETS);
         (x.largest, x.worst) = Exposure.largest(x.current, s.config.k);
-        x.largest += x.unapproved;
+        (x.largest, x.unapproved) = (_inWei(s, x.largest + x.unapproved), _inWei(s, x.unapproved));
+        _inWei(s, x.current);
     }
 
     /// @inheritdoc IRiskManager
@@ -190,8 +165,9 @@ contract RiskManager is IRiskManager, RiskStore {
         view
         returns (uint256)
     {
-        Snapshot memory s = _snapshot(_store());
-        return Exposure.limit(_seniorLine(s, value, idleToDeploy), s.config.k, Exposure.budget(cover), room);
+        Store storage $ = _store();
+        Snapshot memory s = _snapshot($);
+        return Exposure.limit(_seniorLine($, s, value, idleToDeploy), s.config.k, Exposure.budget(cover), room);
     }
 
     /// @inheritdoc IRiskManager
@@ -200,8 +176,9 @@ contract RiskManager is IRiskManager, RiskStore {
         view
         returns (bool)
     {
-        Snapshot memory s = _snapshot(_store());
-        return Exposure.demand(_seniorLine(s, value, idleToDeploy), s.config.k, assets) <= Exposure.budget(cover);
+        Store storage $ = _store();
+        Snapshot memory s = _snapshot($);
+        return Exposure.demand(_seniorLine($, s, value, idleToDeploy), s.config.k, assets) <= Exposure.budget(cover);
     }
 
     /// @inheritdoc IRiskManager
@@ -209,16 +186,31 @@ contract RiskManager is IRiskManager, RiskStore {
         Store storage $ = _store();
         _agent($, index);
         Snapshot memory s = _snapshot($);
-        (uint256[] memory level, uint256 extra) = _byGroup(s, s.live, s.slashable);
-        uint256[] memory one = new uint256[](s.accounts.length);
-        one[index] = 1;
-        (uint256[] memory slope, uint256 extraSlope) = _byGroup(s, s.live, one);
-        return Exposure.limit(
-            Exposure.deployLine(level, slope, extra, extraSlope, value, s.config.marginBps, s.config.haircutBps),
-            s.config.k,
-            Exposure.budget(cover),
-            room
-        );
+        return Exposure.limit(_deployLine(s, index, value), s.config.k, Exposure.budget(cover), room);
+    }
+
+    /// @inheritdoc IRiskManager
+    function deployFits(uint256 index, uint256 cover, uint256 value, uint256 exposed, uint256 assets)
+        external
+        view
+        returns (bool)
+    {
+        Store storage $ = _store();
+        Agent storage a = _agent($, index);
+        Snapshot memory s;
+        (s.config, s.groups) = ($.config, $.groups);
+        (s.sets, s.live, s.reach) = (_one(a.sets), _one(a.live), _one(1));
+        (uint256[] memory e, uint256 extra) = _byGroup(s, s.live, s.reach, s.config.setCount);
+        (uint256 most,) = Exposure.largest(e, s.config.k);
+        most = Exposure.deployBound(exposed, most + extra, assets, value, s.config.marginBps, s.config.haircutBps);
+        if (most <= Exposure.budget(cover)) return true;
+        s = _snapshot($);
+        return Exposure.demand(_deployLine(s, index, value), s.config.k, assets) <= Exposure.budget(cover);
+    }
+
+    function _one(uint256 value) private pure returns (uint256[] memory list) {
+        list = new uint256[](1);
+        list[0] = value;
     }
 
     /// @inheritdoc IRiskManager
@@ -226,18 +218,36 @@ contract RiskManager is IRiskManager, RiskStore {
         Store storage $ = _store();
         uint256 count = $.config.agentCount;
         values = new uint256[](count);
+        address[] memory accounts = new address[](count);
         for (uint256 i; i < count; ++i) {
-            Agent storage a = $.agents[i];
-            if (a.stake != 0) {
-                values[i] = $.strategy
-                    .sharesToUnderlyingView(a.stake * uint256(ALLOCATIONS.getMaxMagnitude(a.account, $.strategy)) / WAD);
-            }
+            accounts[i] = $.agents[i].account;
+        }
+        uint64[] memory magnitudes = ALLOCATIONS.getMaxMagnitudes(accounts, $.strategy);
+        uint256 total;
+        for (uint256 i; i < count; ++i) {
+            values[i] = $.agents[i].stake * uint256(magnitudes[i]) / WAD;
+            total += values[i];
+        }
+        if (total == 0) return values;
+        uint256 staked = $.strategy.sharesToUnderlyingView(total);
+        for (uint256 i; i < count; ++i) {
+            values[i] = values[i] * staked / total;
         }
     }
 
     /// @inheritdoc IRiskManager
+    function stakeOf(uint256 index) external view returns (uint256) {
+        Store storage $ = _store();
+        Agent storage a = _agent($, index);
+        IStrategy strategy_ = $.strategy;
+        return
+            strategy_.sharesToUnderlyingView(a.stake * uint256(ALLOCATIONS.getMaxMagnitude(a.account, strategy_)) / WAD);
+    }
+
+    /// @inheritdoc IRiskManager
     function params() external view returns (Params memory) {
-        return _params(_store().config);
+        Config memory c = _store().config;
+        return Params(c.k, c.marginBps, c.haircutBps, c.bufferBps, c.instantFeeBps, c.quarantineBps, c.cap);
     }
 
     /// @inheritdoc IRiskManager
@@ -252,8 +262,21 @@ contract RiskManager is IRiskManager, RiskStore {
 
     /// @inheritdoc IRiskManager
     function agent(uint256 index) external view returns (AgentState memory) {
-        Agent storage a = _agent(_store(), index);
-        return AgentState({
+        Store storage $ = _store();
+        return _state($, _agent($, index));
+    }
+
+    /// @inheritdoc IRiskManager
+    function agents() external view returns (AgentState[] memory states) {
+        Store storage $ = _store();
+        states = new AgentState[]($.config.agentCount);
+        for (uint256 i; i < states.length; ++i) {
+            states[i] = _state($, $.agents[i]);
+        }
+    }
+
+    function _state(Store storage $, Agent storage a) private view returns (AgentState memory x) {
+        x = AgentState({
             account: a.account,
             nodeOperator: a.nodeOperator,
             weightBps: a.weightBps,
@@ -261,8 +284,15 @@ contract RiskManager is IRiskManager, RiskStore {
             exits: a.exits,
             lastUnbond: a.lastUnbond,
             stake: a.stake,
-            magnitude: a.magnitude
+            magnitude: a.magnitude,
+            quarantined: false
         });
+        uint256 numbers = a.sets;
+        uint256 quarantined = $.config.quarantined;
+        for (uint256 word = a.live; word != 0; word >>= 32) {
+            if (word & type(uint32).max != 0 && _bit(quarantined, numbers & 0xff)) x.quarantined = true;
+            numbers >>= 8;
+        }
     }
 
     /// @inheritdoc IRiskManager
@@ -332,132 +362,45 @@ contract RiskManager is IRiskManager, RiskStore {
         return _store().freshUntil;
     }
 
-    // ----------------------------------------------------------------------------------------- observing
+    // ------------------------------------------------------------------------------------------- helpers
 
-    /// @dev EigenLayer now. Slashed agents' allocations are read afresh; everybody else's cache equals EigenLayer's.
-    function _snapshot(Store storage $) private view returns (Snapshot memory s) {
-        Config memory config = $.config;
-        s.config = config;
-        s.groups = $.groups;
-        s.stale = block.timestamp > $.freshUntil;
-        if (s.stale) s.config.unapproved = _unapprovedNow($, config);
-        uint256 count = config.agentCount;
-        s.accounts = new address[](count);
-        s.slashable = new uint256[](count);
-        s.live = new uint256[](count);
-        s.star = new uint256[](count);
-        s.sets = new uint256[](count);
-        uint256[] memory slots = new uint256[](count);
-        for (uint256 i; i < count; ++i) {
-            s.accounts[i] = $.agents[i].account;
-            slots[i] = $.agents[i].exits;
+    /// @dev The observation through the stored totals, if nothing has happened that they do not know: no slash, no set to be
+    /// looked at, no withdrawal that has come to its end, nothing recorded since. `entry`: with what a senior entry needs.
+    function _observeTotals(Store storage $, bool entry) private view returns (bool known, Observation memory o) {
+        if (!$.totalled || block.timestamp > $.freshUntil || block.number >= $.nextBlock) return (false, o);
+        address roster = $.roster;
+        if (roster != address(0)) {
+            // an answer that is not the expected one, or none, is for {RiskWatch} to make sense of
+            (bool answered, bytes memory magnitudes) = address(ALLOCATIONS).staticcall(DataContract.read(roster));
+            if (!answered || bytes12(keccak256(magnitudes)) != $.magnitudes) return (false, o);
         }
-        if (count == 0) return s;
-        IStrategy strategy_ = $.strategy;
-        s.magnitudes = ALLOCATIONS.getMaxMagnitudes(s.accounts, strategy_);
-
-        uint256 total;
-        uint256 queued;
-        for (uint256 i; i < count; ++i) {
-            (uint256 all, uint256 exiting) = _snapshotAgent($, s, i, slots[i]);
-            total += all;
-            queued += exiting;
-        }
-        if (total != 0) {
-            // One conversion for all agents: the strategy's price is linear, and each part is rounded up beside it.
-            s.staked = strategy_.sharesToUnderlyingView(total);
-            s.queued = Math.mulDiv(queued, s.staked, total);
-        }
-        for (uint256 i; i < count; ++i) {
-            uint256 value = total == 0 ? 0 : Math.mulDiv(s.slashable[i], s.staked, total, Math.Rounding.Ceil);
-            s.slashable[i] = value + 2 * (1 + slots[i]);
-        }
+        Totals memory t;
+        (t.shares, t.exiting) = ($.totals.shares, $.totals.exiting);
+        (t.exposed, t.weight) = ($.totals.exposed, $.totals.weight);
+        if (entry) t.exposedAtTarget = $.totals.exposedAtTarget;
+        return (true, _summary($, $.config, t, t.shares == 0 ? 0 : $.strategy.sharesToUnderlyingView(t.shares)));
     }
 
-    /// @dev Leaves in `slashable` the shares that a slash could reach; returns all shares and those in the queue.
-    function _snapshotAgent(Store storage $, Snapshot memory s, uint256 i, uint256 slots)
-        private
-        view
-        returns (uint256 all, uint256 exiting)
-    {
-        Agent storage a = $.agents[i];
-        uint256 m = s.magnitudes[i];
-        uint256 reachable = uint256(a.stake) * m / WAD;
-        all = reachable;
-        s.sets[i] = a.sets;
-        if (s.accounts[i] != address(0) && m != a.magnitude) s.changed |= 1 << i;
-        // a stale view reads what the refresh that a call does first will find
-        if (_bit(s.changed, i) || s.stale) (s.live[i], s.star[i]) = _words($, i, m, true);
-        else (s.live[i], s.star[i]) = (a.live, a.star);
-        for (uint256 q; q < slots; ++q) {
-            Exit memory x = $.exits[i][q];
-            uint256 part;
-            if (block.number <= uint256(x.startBlock) + WITHDRAWAL_DELAY) {
-                part = uint256(x.scaled) * m / WAD;
-                reachable += part;
-            } else {
-                part =
-                    x.settled ? x.magnitude : _magnitudeAt(s.accounts[i], $.strategy, x.startBlock + WITHDRAWAL_DELAY);
-                part = uint256(x.scaled) * part / WAD;
-            }
-            all += part;
-            exiting += part;
-        }
-        s.slashable[i] = reachable;
-    }
-
-    function _summary(Snapshot memory s) private pure returns (Observation memory o) {
-        (uint256[] memory e, uint256 extra) = _byGroup(s, s.live, s.slashable);
-        (o.exposed,) = Exposure.largest(e, s.config.k);
-        o.exposed += extra;
-        o.staked = s.staked;
-        o.queued = s.queued;
-        o.slashedAgents = s.changed;
-        o.params = _params(s.config);
-    }
-
-    /// @dev Sum over agents of `amounts`·e by group; unapproved sets apart. `words` holds 8 x uint32 an agent.
-    function _byGroup(Snapshot memory s, uint256[] memory words, uint256[] memory amounts)
-        private
-        pure
-        returns (uint256[] memory sums, uint256 extra)
-    {
-        sums = new uint256[](MAX_SETS);
-        uint256 unapproved = s.config.unapproved;
-        uint256 groups = s.groups;
-        for (uint256 i; i < words.length; ++i) {
-            uint256 word = words[i];
-            uint256 numbers = s.sets[i];
-            uint256 amount = amounts[i];
-            if (amount == 0) continue;
-            for (; word != 0; word >>= 32) {
-                uint256 e = word & type(uint32).max;
-                if (e != 0) {
-                    uint256 at = numbers & 0xff;
-                    if (_bit(unapproved, at)) extra += amount * e;
-                    else sums[_byte(groups, at)] += amount * e;
-                }
-                numbers >>= 8;
-            }
-        }
-    }
-
-    function _seniorLine(Snapshot memory s, uint256 value, uint256 idleToDeploy)
+    function _seniorLine(Store storage $, Snapshot memory s, uint256 value, uint256 idleToDeploy)
         private
         view
         returns (Exposure.Line memory)
     {
-        (uint256[] memory e, uint256 extra) = _byGroup(s, s.star, s.slashable);
-        (uint256[] memory rho, uint256 extraRho) = _byGroup(s, s.star, _weights(s.accounts.length));
+        uint256 count = s.config.setCount;
+        (uint256[] memory e, uint256 extra) = _byGroup(s, s.star, s.reach, count);
+        (uint256[] memory rho, uint256 extraRho) = _byGroup(s, s.star, _weights($, s), count);
         (uint256 margin, uint256 haircut) = (s.config.marginBps, s.config.haircutBps);
-        return Exposure.seniorLine(e, rho, extra, extraRho, idleToDeploy, value, margin, haircut);
+        return Exposure.seniorLine(_inWei(s, e), rho, _inWei(s, extra), extraRho, idleToDeploy, value, margin, haircut);
     }
 
-    function _weights(uint256 count) private view returns (uint256[] memory weights) {
-        weights = new uint256[](count);
-        for (uint256 i; i < count; ++i) {
-            weights[i] = _store().agents[i].weightBps;
-        }
+    function _deployLine(Snapshot memory s, uint256 index, uint256 value) private pure returns (Exposure.Line memory) {
+        uint256 count = s.config.setCount;
+        (uint256[] memory level, uint256 extra) = _byGroup(s, s.live, s.reach, count);
+        uint256[] memory one = new uint256[](s.accounts.length);
+        one[index] = 1;
+        (uint256[] memory slope, uint256 extraSlope) = _byGroup(s, s.live, one, count);
+        (uint256 margin, uint256 haircut) = (s.config.marginBps, s.config.haircutBps);
+        return Exposure.deployLine(_inWei(s, level), slope, _inWei(s, extra), extraSlope, value, margin, haircut);
     }
 
     /// @dev What an agent's allocations come to once pending decreases are done: of all links, and of the pending ones.
@@ -475,151 +418,5 @@ contract RiskManager is IRiskManager, RiskStore {
             word |= e;
             if (x.pending != 0) settled |= e;
         }
-    }
-
-    /// @dev Attributes what slashes took and brings the caches up to date. The waterfall does not need attribution.
-    function _book(Store storage $, Snapshot memory s, uint256 lossId) private {
-        s.taken = new uint256[](MAX_SETS);
-        uint256[] memory allocatedShares = new uint256[](MAX_SETS);
-        uint256 count = s.config.agentCount;
-        s.price = $.strategy.sharesToUnderlyingView(PRICED);
-        for (uint256 i; i < count; ++i) {
-            uint256 base = _baseShares($, i);
-            Agent storage a = $.agents[i];
-            for (uint256 j; j < a.links; ++j) {
-                allocatedShares[_byte(s.groups, _byte(a.sets, j))] += base * $.links[i][j].current / WAD;
-            }
-            if (_bit(s.changed, i)) _bookAgent($, s, i, base, lossId);
-        }
-        for (uint256 g; g < MAX_SETS; ++g) {
-            if (s.taken[g] == 0) continue;
-            Score storage score = $.scores[g];
-            uint256 elapsed = Math.min(block.timestamp - score.at, SCORE_DECAY);
-            uint256 fraction = allocatedShares[g] == 0 ? WAD : Math.min(WAD, s.taken[g] * WAD / allocatedShares[g]);
-            uint256 value = uint256(score.value) * (SCORE_DECAY - elapsed) / SCORE_DECAY + fraction;
-            score.value = uint128(value);
-            score.at = uint40(block.timestamp);
-            if (value * Exposure.Q > uint256(s.config.quarantineBps) * WAD) _quarantine($, uint8(g));
-        }
-        _packAll($);
-    }
-
-    /// @dev Shares of an agent before slashing that a slash now would reach.
-    function _baseShares(Store storage $, uint256 index) private view returns (uint256 base) {
-        Agent storage a = $.agents[index];
-        base = a.stake;
-        for (uint256 q; q < a.exits; ++q) {
-            Exit storage x = $.exits[index][q];
-            if (block.number <= uint256(x.startBlock) + WITHDRAWAL_DELAY) base += x.scaled;
-        }
-    }
-
-    function _bookAgent(Store storage $, Snapshot memory s, uint256 index, uint256 base, uint256 lossId) private {
-        Agent storage a = $.agents[index];
-        uint256 count = a.links;
-        Attribution.Item[] memory items = new Attribution.Item[](count);
-        for (uint256 j; j < count; ++j) {
-            items[j] = _bookLink($, a, index, j);
-        }
-        (uint256[] memory taken, bool estimated) =
-            Attribution.attribute(items, a.magnitude, s.magnitudes[index], block.number);
-        a.magnitude = s.magnitudes[index];
-        for (uint256 j; j < count; ++j) {
-            if (taken[j] == 0) continue;
-            _bookSlash(s, lossId, index, _byte(a.sets, j), taken[j], base * taken[j] / WAD, estimated);
-        }
-    }
-
-    function _bookSlash(
-        Snapshot memory s,
-        uint256 lossId,
-        uint256 index,
-        uint256 at,
-        uint256 taken,
-        uint256 shares,
-        bool estimated
-    ) private {
-        uint256 group = _byte(s.groups, at);
-        s.taken[group] += shares;
-        uint256 value = shares * s.price / PRICED;
-        emit SlashAttributed(lossId, index, at, uint8(group), taken, value, estimated);
-    }
-
-    /// @dev Brings one link up to date and says what it was and what it became.
-    function _bookLink(Store storage $, Agent storage a, uint256 index, uint256 j)
-        private
-        returns (Attribution.Item memory item)
-    {
-        Link memory old = $.links[index][j];
-        _relink($, index, j);
-        Link memory now_ = $.links[index][j];
-        item.before = old.current;
-        item.pending = old.pending;
-        item.effectBlock = old.effectBlock;
-        item.slashed = now_.slashCount != old.slashCount;
-        item.afterwards = now_.current;
-        item.calmBeforeEffect = old.pending != 0 && block.number >= old.effectBlock
-            && _magnitudeAt(a.account, $.strategy, old.effectBlock - 1) == a.magnitude;
-    }
-
-    function _magnitudeAt(address account, IStrategy strategy_, uint32 blockNumber) private view returns (uint256) {
-        IStrategy[] memory list = new IStrategy[](1);
-        list[0] = strategy_;
-        return ALLOCATIONS.getMaxMagnitudesAtBlock(account, list, blockNumber)[0];
-    }
-
-    /// @dev Writes down the magnitude at which finished withdrawals pay, once.
-    function _settleExits(Store storage $, uint256 count) private {
-        for (uint256 i; i < count; ++i) {
-            uint256 n = $.agents[i].exits;
-            for (uint256 q; q < n; ++q) {
-                Exit memory x = $.exits[i][q];
-                if (x.settled || block.number <= uint256(x.startBlock) + WITHDRAWAL_DELAY) continue;
-                x.magnitude = uint64(_magnitudeAt($.agents[i].account, $.strategy, x.startBlock + WITHDRAWAL_DELAY));
-                x.settled = true;
-                $.exits[i][q] = x;
-            }
-        }
-    }
-
-    /// @dev Looks at every stale set again, at the allocations to it, and at decreases that have taken effect; `booked`
-    /// agents' links were read a moment ago.
-    function _pokeStale(Store storage $, uint256 booked) private {
-        uint256 count = $.config.setCount;
-        uint256 map = _allocatedSets($);
-        for (uint256 i; i < count; ++i) {
-            if (!_bit(map, i)) continue;
-            if (block.timestamp <= uint256($.sets[i].seenAt) + FRESHNESS) map &= ~(1 << i);
-            else _look($, i);
-        }
-        count = $.config.agentCount;
-        for (uint256 i; i < count; ++i) {
-            Agent storage a = $.agents[i];
-            uint256 links = _bit(booked, i) ? 0 : a.links;
-            for (uint256 j; j < links; ++j) {
-                Link storage x = $.links[i][j];
-                bool over = x.pending != 0 && block.number >= x.effectBlock;
-                if (over || _bit(map, _byte(a.sets, j))) _relink($, i, j);
-            }
-        }
-        _packAll($);
-        _updateFreshness($);
-    }
-
-    /// @dev What `_pokeStale` would find, for views.
-    function _unapprovedNow(Store storage $, Config memory config) private view returns (uint32 map) {
-        map = config.unapproved;
-        uint256 allocated = _allocatedSets($);
-        for (uint256 i; i < config.setCount; ++i) {
-            Set storage x = $.sets[i];
-            if (!_bit(allocated, i) || block.timestamp <= uint256(x.seenAt) + FRESHNESS) continue;
-            (,, bool bad) = _slashers(x);
-            uint32 bit = uint32(1 << i);
-            map = bad ? map | bit : map & ~bit;
-        }
-    }
-
-    function _params(Config memory c) private pure returns (Params memory) {
-        return Params(c.k, c.marginBps, c.haircutBps, c.bufferBps, c.instantFeeBps, c.quarantineBps, c.cap);
     }
 }

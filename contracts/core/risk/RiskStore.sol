@@ -12,7 +12,7 @@ import {
     IStrategyManager,
     OperatorSet
 } from "../../interfaces/external/IEigenLayer.sol";
-import {IRiskTypes} from "../../interfaces/IRiskManager.sol";
+import {IRiskTypes, Observation, Params} from "../../interfaces/IRiskManager.sol";
 import {ITier} from "../../interfaces/ITier.sol";
 import {Exposure} from "../../libraries/Exposure.sol";
 
@@ -62,19 +62,50 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
     struct Agent {
         // slot 0
         address account;
+        uint64 magnitude;
         uint16 weightBps;
         uint8 links;
         uint8 exits;
-        uint40 lastUnbond;
         // slot 1
         uint128 stake;
-        uint64 magnitude;
         uint64 sets; // 8 x uint8: set of each link
+        uint40 lastUnbond;
         // slots 2 and 3: 8 x uint32, fractions e of the agent in 1e-9, live and max(live, target)
         uint256 live;
         uint256 star;
         // slot 4
         address nodeOperator;
+    }
+
+    /// @dev What a sync needs of all agents together, in strategy shares: it changes only when something is recorded, so a
+    /// sync that finds nothing new only multiplies it by the price.
+    struct Totals {
+        // slot 0
+        uint128 shares; // all
+        uint128 exiting; // in EigenLayer's withdrawal queue
+        // slot 1
+        uint208 exposed; // shares·P: the k largest groups and all unapproved sets
+        uint48 weight; // P·Q: the k largest rho and all unapproved sets
+        // slot 2
+        uint256 exposedAtTarget; // as `exposed`, at max(now, target)
+    }
+
+    /// @dev EigenLayer as it is now beside the caches as they were.
+    struct Snapshot {
+        Config config;
+        uint256 groups;
+        address[] accounts;
+        uint64[] magnitudes;
+        uint256[] reach; // A_i: shares that a slash could reach, and 2 for the agent and for each queue entry
+        uint256[] live;
+        uint256[] star;
+        uint256[] sets;
+        uint256 shares;
+        uint256 exiting;
+        uint256 staked; // wei
+        uint256 changed; // bitmap of agents
+        uint256 nextBlock; // when the next withdrawal leaves the reach of slashes
+        bool stale;
     }
 
     struct Set {
@@ -97,12 +128,19 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
     /// @custom:storage-location erc7201:bulkhead.storage.RiskManager
     struct Store {
         Config config;
-        uint256 groups; // 32 x uint8: group of each set
         ITier tier;
         uint40 freshUntil;
         uint32 vetoBlocks;
+        bool totalled; // whether the four fields that follow `strategy` are those of the caches
         IStrategy strategy;
-        mapping(uint256 agent => Agent) agents;
+        uint32 nextBlock; // the first block at which a withdrawal must be settled
+        address roster; // DataContract: the call that asks EigenLayer for the magnitudes of all agents; none without agents
+        bytes12 magnitudes; // hash of the answer while nobody is slashed
+        Totals totals;
+        Agent[MAX_AGENTS] agents;
+        uint256 groups; // 32 x uint8: group of each set
+        address stakes;
+        address allocator;
         mapping(uint256 agent => mapping(uint256 link => Link)) links;
         mapping(uint256 agent => mapping(uint256 exit => Exit)) exits;
         mapping(uint256 set => Set) sets;
@@ -129,8 +167,8 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
     }
 
     modifier onlyManagers() {
-        ITier.Parts memory p = _store().tier.parts();
-        if (msg.sender != p.stakes && msg.sender != p.allocator) revert NotAuthorised(msg.sender);
+        Store storage $ = _store();
+        if (msg.sender != $.stakes && msg.sender != $.allocator) revert NotAuthorised(msg.sender);
         _;
     }
 
@@ -171,11 +209,13 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
 
     /// @dev Writes both exposure words of an agent from its stored links.
     function _packAgent(Store storage $, uint256 index) internal {
+        $.totalled = false;
         Agent storage a = $.agents[index];
         (a.live, a.star) = _words($, index, a.magnitude, false);
     }
 
     function _packAll(Store storage $) internal {
+        $.totalled = false;
         uint256 count = $.config.agentCount;
         for (uint256 i; i < count; ++i) {
             _packAgent($, i);
@@ -242,6 +282,182 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
             emit QuarantineChanged(i, true);
         }
         $.config.quarantined = map;
+    }
+
+    // ----------------------------------------------------------------------------------------- observing
+
+    /// @dev EigenLayer now. Slashed agents' allocations are read afresh; everybody else's cache equals EigenLayer's.
+    function _snapshot(Store storage $) internal view returns (Snapshot memory s) {
+        Config memory config = $.config;
+        s.config = config;
+        s.groups = $.groups;
+        s.nextBlock = type(uint32).max;
+        s.stale = block.timestamp > $.freshUntil;
+        if (s.stale) s.config.unapproved = _unapprovedNow($, config);
+        uint256 count = config.agentCount;
+        s.accounts = new address[](count);
+        s.reach = new uint256[](count);
+        s.live = new uint256[](count);
+        s.star = new uint256[](count);
+        s.sets = new uint256[](count);
+        if (count == 0) return s;
+        for (uint256 i; i < count; ++i) {
+            s.accounts[i] = $.agents[i].account;
+        }
+        IStrategy strategy_ = $.strategy;
+        s.magnitudes = ALLOCATIONS.getMaxMagnitudes(s.accounts, strategy_);
+        for (uint256 i; i < count; ++i) {
+            _snapshotAgent($, s, i);
+        }
+        // One conversion for all agents: the strategy's price is linear.
+        if (s.shares != 0) s.staked = strategy_.sharesToUnderlyingView(s.shares);
+    }
+
+    function _snapshotAgent(Store storage $, Snapshot memory s, uint256 i) private view {
+        Agent storage a = $.agents[i];
+        address account = s.accounts[i];
+        if (account == address(0)) return;
+        uint256 m = s.magnitudes[i];
+        uint256 exits = a.exits;
+        uint256 reachable = uint256(a.stake) * m / WAD;
+        uint256 all = reachable;
+        s.sets[i] = a.sets;
+        if (m != a.magnitude) s.changed |= 1 << i;
+        // a stale view reads what the refresh that a call does first will find
+        if (_bit(s.changed, i) || s.stale) (s.live[i], s.star[i]) = _words($, i, m, true);
+        else (s.live[i], s.star[i]) = (a.live, a.star);
+        for (uint256 q; q < exits; ++q) {
+            Exit memory x = $.exits[i][q];
+            uint256 end = uint256(x.startBlock) + WITHDRAWAL_DELAY;
+            uint256 part;
+            if (block.number <= end) {
+                part = uint256(x.scaled) * m / WAD;
+                reachable += part;
+                if (end < s.nextBlock) s.nextBlock = end + 1;
+            } else {
+                part = x.settled ? x.magnitude : _magnitudeAt(account, $.strategy, uint32(end));
+                part = uint256(x.scaled) * part / WAD;
+            }
+            all += part;
+            s.exiting += part;
+        }
+        s.shares += all;
+        s.reach[i] = reachable + 2 * (1 + exits);
+    }
+
+    /// @dev What follows from a snapshot for all agents together.
+    function _total(Store storage $, Snapshot memory s) internal view returns (Totals memory t) {
+        (uint256[] memory sums, uint256 extra) = _byGroup(s, s.live, s.reach, s.config.setCount);
+        (t.shares, t.exiting) = (uint128(s.shares), uint128(s.exiting));
+        t.exposed = uint208(_largest(sums, s.config.k) + extra);
+        (sums, extra) = _byGroup(s, s.star, s.reach, s.config.setCount);
+        t.exposedAtTarget = _largest(sums, s.config.k) + extra;
+        (sums, extra) = _byGroup(s, s.star, _weights($, s), s.config.setCount);
+        t.weight = uint48(_largest(sums, s.config.k) + extra);
+    }
+
+    function _largest(uint256[] memory sums, uint256 k) private pure returns (uint256 sum) {
+        (sum,) = Exposure.largest(sums, k);
+    }
+
+    /// @dev The one summary of both ways to it: through the stored totals and through a snapshot.
+    function _summary(Store storage $, Config memory c, Totals memory t, uint256 staked)
+        internal
+        view
+        returns (Observation memory o)
+    {
+        o.staked = staked;
+        if (t.exiting != 0) o.queued = t.exiting * staked / t.shares;
+        o.exposed = _inWei(t.shares, staked, t.exposed);
+        o.exposedAtTarget = _inWei(t.shares, staked, t.exposedAtTarget);
+        o.weightAtTarget = t.weight;
+        o.exitBlocks = uint256(WITHDRAWAL_DELAY) + $.vetoBlocks;
+        o.params = Params(c.k, c.marginBps, c.haircutBps, c.bufferBps, c.instantFeeBps, c.quarantineBps, c.cap);
+    }
+
+    /// @dev Sum over agents of `amounts`·e by group; unapproved sets apart. `words` holds 8 x uint32 an agent.
+    function _byGroup(Snapshot memory s, uint256[] memory words, uint256[] memory amounts, uint256 size)
+        internal
+        pure
+        returns (uint256[] memory sums, uint256 extra)
+    {
+        sums = new uint256[](size);
+        uint256 unapproved = s.config.unapproved;
+        uint256 groups = s.groups;
+        for (uint256 i; i < words.length; ++i) {
+            uint256 word = words[i];
+            uint256 numbers = s.sets[i];
+            uint256 amount = amounts[i];
+            if (amount == 0) continue;
+            unchecked {
+                for (; word != 0; word >>= 32) {
+                    uint256 e = word & type(uint32).max;
+                    if (e != 0) {
+                        uint256 at = numbers & 0xff;
+                        if (_bit(unapproved, at)) extra += amount * e;
+                        else sums[_byte(groups, at)] += amount * e;
+                    }
+                    numbers >>= 8;
+                }
+            }
+        }
+    }
+
+    /// @dev Shares·P in wei·P at the price that all shares together have, rounded up. Where there are none, what is counted
+    /// is the padding alone: a wei a share.
+    function _inWei(uint256 shares, uint256 staked, uint256 exposure) internal pure returns (uint256) {
+        if (shares == 0) return exposure;
+        unchecked {
+            // at most 1e38 shares, twice P and the wei that there are: far below 2^256
+            return (exposure * staked + shares - 1) / shares;
+        }
+    }
+
+    function _inWei(Snapshot memory s, uint256 exposure) internal pure returns (uint256) {
+        return _inWei(s.shares, s.staked, exposure);
+    }
+
+    function _inWei(Snapshot memory s, uint256[] memory exposures) internal pure returns (uint256[] memory) {
+        for (uint256 i; i < exposures.length; ++i) {
+            exposures[i] = _inWei(s, exposures[i]);
+        }
+        return exposures;
+    }
+
+    function _weights(Store storage $, Snapshot memory s) internal view returns (uint256[] memory weights) {
+        weights = new uint256[](s.accounts.length);
+        for (uint256 i; i < weights.length; ++i) {
+            weights[i] = $.agents[i].weightBps;
+        }
+    }
+
+    /// @dev What `_pokeStale` would find, for views.
+    function _unapprovedNow(Store storage $, Config memory config) private view returns (uint32 map) {
+        map = config.unapproved;
+        uint256 allocated = _allocatedSets($);
+        for (uint256 i; i < config.setCount; ++i) {
+            Set storage x = $.sets[i];
+            if (!_bit(allocated, i) || block.timestamp <= uint256(x.seenAt) + FRESHNESS) continue;
+            (,, bool bad) = _slashers(x);
+            uint32 bit = uint32(1 << i);
+            map = bad ? map | bit : map & ~bit;
+        }
+    }
+
+    /// @dev Reads an agent's deposit shares and scaling factor.
+    function _restake(Store storage $, uint256 index) internal {
+        Agent storage a = $.agents[index];
+        uint256 deposited = STRATEGIES.stakerDepositShares(a.account, $.strategy);
+        uint128 stake = uint128(deposited * DELEGATION.depositScalingFactor(a.account, $.strategy) / WAD);
+        a.stake = stake;
+        $.totalled = false;
+        emit StakeRecorded(index, stake);
+    }
+
+    function _magnitudeAt(address account, IStrategy strategy_, uint32 blockNumber) internal view returns (uint256) {
+        IStrategy[] memory list = new IStrategy[](1);
+        list[0] = strategy_;
+        return ALLOCATIONS.getMaxMagnitudesAtBlock(account, list, blockNumber)[0];
     }
 
     function _index(address account) internal view returns (uint256) {

@@ -17,7 +17,7 @@ import {Waterfall} from "../../libraries/Waterfall.sol";
 
 /// @title What Tier and TierReserve share
 /// @notice The books, the lock and the sync. One contract would be too large: the tier delegates its rare calls to the
-/// reserve's contract, and both work on this storage.
+/// reserve's contract, and both work on this storage. A call syncs in memory, changes that, and commits it once.
 abstract contract TierBooks is AccessManagedUpgradeable {
     using SafeERC20 for IWETH;
     using Waterfall for Waterfall.Books;
@@ -32,32 +32,40 @@ abstract contract TierBooks is AccessManagedUpgradeable {
     /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
     IWETH internal immutable WETH;
 
+    /// @dev Packed so that a sync writes three slots. 88 bits of wei are more than all ETH.
     /// @custom:storage-location erc7201:bulkhead.storage.Tier
     struct Store {
-        uint128 reserve;
-        uint128 junior;
-        uint128 senior;
-        uint128 gains;
+        // slot 0
+        uint88 reserve;
+        uint88 junior;
         uint40 lastSync;
         uint40 unlockAt;
+        // slot 1
+        uint88 senior;
+        uint88 gains;
         uint64 baseRate;
-        uint96 utilisation;
         bool entriesPaused;
-        uint128 idle;
+        bool moduleHolds; // whether the staking module has anything, which only calls of StakeManager change
+        // slot 2
+        uint88 idle;
+        uint96 utilisation;
+        uint40 deficitCloses; // `deficit.closesAt`: 0 spares reading the rest
+        uint32 losses;
+        // slots 3 to 7
         ITier.Shares seniorShares;
         ITier.Shares juniorShares;
-        address seniorToken;
-        uint96 reserved; // beside the token, which every claim reads
-        address juniorToken;
         IRiskManager risk;
+        uint96 seed;
+        address seniorToken;
+        uint88 reserved; // beside the token, which every claim reads
+        address juniorToken;
+        // rarely read
         IStakingModule module;
         address stakes;
         address allocator;
         address mandate;
         address factory;
-        uint96 seed;
         ITier.Deficit deficit;
-        uint256 losses;
         mapping(address token => ITier.Retired) retired;
     }
 
@@ -118,19 +126,17 @@ abstract contract TierBooks is AccessManagedUpgradeable {
 
     // ------------------------------------------------------------------------------------------------ sync
 
-    function _sync(Store storage $) internal returns (Observation memory) {
-        uint256 lossId = $.losses + 1;
-        ITier.Preview memory p = _simulate($, $.risk.refresh(lossId));
-        ($.reserve, $.junior) = (uint128(p.books.reserve), uint128(p.books.junior));
-        ($.senior, $.gains) = (uint128(p.books.senior), uint128(p.books.gains));
-        ($.lastSync, $.unlockAt, $.baseRate) = (uint40(block.timestamp), p.unlockAt, uint64(p.baseRate));
-
+    /// @dev Syncs in memory; stores what a loss changes besides the books. `asks`: look into the staking module even if it
+    /// held nothing so far. `entry`: look at what a senior entry needs.
+    function _sync(Store storage $, bool asks, bool entry) internal returns (ITier.Preview memory p) {
+        uint256 lossId = uint256($.losses) + 1;
+        p = _simulate($, $.risk.refresh(lossId, entry), asks);
         uint256 lost;
         unchecked {
             lost = p.borne.gains + p.borne.reserve + p.borne.junior + p.borne.senior; // at most what was in the books
         }
         if (lost != 0 || p.observation.slashedAgents != 0) {
-            $.losses = lossId;
+            $.losses = uint32(lossId);
             emit ITier.LossBooked(
                 lossId,
                 p.observation.slashedAgents != 0,
@@ -140,33 +146,47 @@ abstract contract TierBooks is AccessManagedUpgradeable {
                 p.borne.junior,
                 p.borne.senior
             );
+            if (p.seniorRetires) _retire($, true);
+            if (p.juniorRetires) _retire($, false);
         }
-        _storeDeficit($, p.deficit);
-        if (p.seniorRetires) _retire($, true);
-        if (p.juniorRetires) _retire($, false);
+        if ($.deficitCloses != 0 || p.deficit.closesAt != 0) _storeDeficit($, p.deficit);
+    }
+
+    /// @dev Stores the books and U at the end of a call, once.
+    function _commit(Store storage $, ITier.Preview memory p) internal {
+        Waterfall.Books memory b = p.books;
+        uint256 u = _utilisation(p, b.reserve + b.junior);
+        p.utilisation = u;
+        ($.reserve, $.junior) = (uint88(b.reserve), uint88(b.junior));
+        ($.lastSync, $.unlockAt) = (uint40(block.timestamp), p.unlockAt);
+        ($.senior, $.gains, $.baseRate) = (uint88(b.senior), uint88(b.gains), uint64(p.baseRate));
+        $.moduleHolds = p.loose | p.unstaking != 0;
+        ($.idle, $.utilisation) = (uint88(p.idle), uint96(u));
         emit ITier.Synced(
-            p.books.reserve,
-            p.books.junior,
-            p.books.senior,
-            p.books.gains,
+            b.reserve,
+            b.junior,
+            b.senior,
+            b.gains,
             p.vested,
             p.premium,
             p.gained,
             p.baseRate,
-            p.unlockAt
+            p.unlockAt,
+            u,
+            p.observation.exposed
         );
-        return p.observation;
     }
 
     function _storeDeficit(Store storage $, ITier.Deficit memory d) internal {
         ITier.Deficit memory old = $.deficit;
         if (d.closesAt == old.closesAt && d.outstanding == old.outstanding) return;
-        $.deficit = d;
-        if (d.closesAt == 0) emit ITier.DeficitClosed(old.outstanding);
-        else emit ITier.DeficitOpened(d.outstanding, d.juniorLoss, d.juniorToken, d.closesAt);
+        ($.deficit, $.deficitCloses) = (d, d.closesAt);
+        bool over = old.closesAt != 0 && block.timestamp >= old.closesAt;
+        if (over || d.closesAt == 0) emit ITier.DeficitClosed(old.outstanding);
+        if (d.closesAt != 0) emit ITier.DeficitOpened(d.outstanding, d.juniorLoss, d.juniorToken, d.closesAt);
     }
 
-    function _retire(Store storage $, bool isSenior) internal {
+    function _retire(Store storage $, bool isSenior) private {
         (address token_, ITier.Shares memory s) =
             isSenior ? ($.seniorToken, $.seniorShares) : ($.juniorToken, $.juniorShares);
         $.retired[token_] = ITier.Retired({supply: s.supply, pot: 0, exists: true});
@@ -181,61 +201,66 @@ abstract contract TierBooks is AccessManagedUpgradeable {
     }
 
     /// @dev The one function behind sync, previews, limits and oracles (SPEC section 2).
-    function _simulate(Store storage $, Observation memory o) internal view returns (ITier.Preview memory p) {
+    function _simulate(Store storage $, Observation memory o, bool asks)
+        internal
+        view
+        returns (ITier.Preview memory p)
+    {
         p.observation = o;
         p.books = _books($);
-        p.deficit = $.deficit;
-        (p.loose, p.unstaking) = $.module.value();
-        p.value = uint256($.idle) + p.loose + p.unstaking + o.staked;
+        if ($.deficitCloses != 0) p.deficit = $.deficit;
+        p.idle = $.idle;
+        if (asks || $.moduleHolds) (p.loose, p.unstaking) = $.module.value();
+        p.value = p.idle + p.loose + p.unstaking + o.staked;
         uint256 dt = block.timestamp - $.lastSync;
         uint256 u = $.utilisation;
         (uint256 j0, uint256 s0) = (p.books.junior, p.books.senior);
+        p.unlockAt = $.unlockAt;
 
         // 1. gains vest, and the premium for the interval is paid out of the senior's yield
         bool open = p.deficit.closesAt != 0;
-        p.vested = Waterfall.vested(p.books.gains, $.lastSync, $.unlockAt, block.timestamp);
-        uint256 due;
-        unchecked {
-            // For as long as gains vested: a premium that ran on would let the senior's rate sink until the next sync.
-            // Where all had vested before the last sync the difference wraps, and nothing vests to pay anything from.
-            due = Math.min(dt, uint256($.unlockAt) - $.lastSync);
+        if (p.books.gains != 0) {
+            p.vested = Waterfall.vested(p.books.gains, $.lastSync, p.unlockAt, block.timestamp);
+            uint256 due;
+            unchecked {
+                // For as long as gains vested: a premium that ran on would let the senior's rate sink until the next sync.
+                // Where all had vested before the last sync the difference wraps, and nothing vests to pay anything from.
+                due = Math.min(dt, uint256(p.unlockAt) - $.lastSync);
+            }
+            due = Premium.due($.baseRate, u, j0, s0, p.books.reserve + j0 + s0, due);
+            p.premium = p.books.distribute(p.vested, due, open);
         }
-        due = Premium.due($.baseRate, u, j0, s0, p.books.reserve + j0 + s0, due);
-        p.premium = p.books.distribute(p.vested, due, open);
         p.baseRate = Premium.adapt($.baseRate, u, j0, s0, dt);
         if (open && block.timestamp >= p.deficit.closesAt) delete p.deficit;
 
         // 2. what the chain says against what the books say
         uint256 booked = p.books.total();
-        p.unlockAt = $.unlockAt;
         if (p.value > booked) {
             p.gained = p.value - booked;
-            p.unlockAt = uint40(p.books.gain(p.gained, $.unlockAt, block.timestamp));
+            p.unlockAt = uint40(p.books.gain(p.gained, p.unlockAt, block.timestamp));
         } else if (p.value < booked) {
             uint256 seniorBefore = p.books.senior;
             p.borne = p.books.lose(booked - p.value);
             _growDeficit($, p, seniorBefore);
+            // 3. a series that lost (nearly) everything is retired; what is left of it strengthens the reserve
+            if (_dead(p.books.senior, $.seniorShares.supply)) {
+                p.seniorRetires = true;
+                p.books.reserve += p.books.senior;
+                p.books.senior = 0;
+            }
+            if (_dead(p.books.junior, $.juniorShares.supply)) {
+                p.juniorRetires = true;
+                p.books.reserve += p.books.junior;
+                p.books.junior = 0;
+            }
         }
-
-        // 3. a series that lost (nearly) everything is retired; what is left of it strengthens the reserve
-        if (_dead(p.books.senior, $.seniorShares.supply)) {
-            p.seniorRetires = true;
-            p.books.reserve += p.books.senior;
-            p.books.senior = 0;
-        }
-        if (_dead(p.books.junior, $.juniorShares.supply)) {
-            p.juniorRetires = true;
-            p.books.reserve += p.books.junior;
-            p.books.junior = 0;
-        }
-        p.utilisation = _utilisation(o, p.books, p.books.reserve + p.books.junior);
     }
 
-    function _dead(uint256 book, uint256 supply) internal pure returns (bool) {
+    function _dead(uint256 book, uint256 supply) private pure returns (bool) {
         return supply != 0 && book * RETIREMENT < supply;
     }
 
-    function _growDeficit(Store storage $, ITier.Preview memory p, uint256 seniorBefore) internal view {
+    function _growDeficit(Store storage $, ITier.Preview memory p, uint256 seniorBefore) private view {
         uint256 lost = p.borne.senior;
         if (lost == 0) return;
         ITier.Deficit memory d = p.deficit;
@@ -249,29 +274,14 @@ abstract contract TierBooks is AccessManagedUpgradeable {
         d.closesAt = uint40(Math.min(block.timestamp + DEFICIT_TERM, d.openedAt + DEFICIT_MAX_TERM));
     }
 
-    function _storeUtilisation(Store storage $, Observation memory o) internal {
-        Waterfall.Books memory b = _books($);
-        uint256 u = _utilisation(o, b, b.reserve + b.junior);
-        $.utilisation = uint96(u);
-        emit ITier.UtilisationChanged(u, b.total(), o.exposed);
+    /// @dev U (WAD, rounded up) with some cover.
+    function _utilisation(ITier.Preview memory p, uint256 cover) internal pure returns (uint256) {
+        Observation memory o = p.observation;
+        return Exposure.utilisation(o.exposed, p.books.total(), cover, o.params.marginBps, o.params.haircutBps);
     }
 
-    /// @dev U (WAD, rounded up) of books with some cover.
-    function _utilisation(Observation memory o, Waterfall.Books memory b, uint256 cover)
-        internal
-        pure
-        returns (uint256)
-    {
-        return Exposure.utilisation(o.exposed, b.total(), cover, o.params.marginBps, o.params.haircutBps);
-    }
-
-    function _juniorLimit(Observation memory o, Waterfall.Books memory b) internal pure returns (uint256) {
-        uint256 cover = b.reserve + b.junior;
-        return Exposure.juniorLimit(o.exposed, b.total(), cover, o.params.marginBps, o.params.haircutBps);
-    }
-
-    function _gate(Store storage $, Observation memory o, uint256 cover) internal view {
-        uint256 u = _utilisation(o, _books($), cover);
+    function _gate(ITier.Preview memory p, uint256 cover) internal pure {
+        uint256 u = _utilisation(p, cover);
         if (u > WAD) revert ITier.Uncovered(u);
     }
 
@@ -287,17 +297,14 @@ abstract contract TierBooks is AccessManagedUpgradeable {
         }
     }
 
-    function _queuedJunior(Store storage $, uint256 book) internal view returns (uint256) {
-        ITier.Shares memory s = $.juniorShares;
+    /// @dev c_dep: cover that new exposure may rely on.
+    function _deployableCover(Store storage $, Waterfall.Books memory b) internal view returns (uint256) {
+        return b.reserve + b.junior - _queued($.juniorShares, b.junior);
+    }
+
+    /// @dev Value of a tranche's queued shares, rounded up.
+    function _queued(ITier.Shares memory s, uint256 book) internal pure returns (uint256) {
         return s.queued == 0 ? 0 : Math.mulDiv(s.queued, book, s.supply, Math.Rounding.Ceil);
-    }
-
-    function _deployableCover(Store storage $) internal view returns (uint256) {
-        return uint256($.reserve) + $.junior - _queuedJunior($, $.junior);
-    }
-
-    function _tranche(Store storage $, bool isSenior) internal view returns (uint256 book, uint256 supply) {
-        return isSenior ? ($.senior, $.seniorShares.supply) : ($.junior, $.juniorShares.supply);
     }
 
     function _books(Store storage $) internal view returns (Waterfall.Books memory) {

@@ -5,7 +5,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
 import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 import {IWETH} from "../../interfaces/external/ILido.sol";
-import {IRiskManager, Observation} from "../../interfaces/IRiskManager.sol";
+import {IRiskManager} from "../../interfaces/IRiskManager.sol";
 import {IStakingModule} from "../../interfaces/IStakingModule.sol";
 import {ITier} from "../../interfaces/ITier.sol";
 import {Premium} from "../../libraries/Premium.sol";
@@ -40,7 +40,7 @@ contract TierReserve is TierBooks {
         $.module = IStakingModule(p.stakingModule);
         ($.stakes, $.allocator, $.mandate, $.factory) = (p.stakes, p.allocator, p.mandate, p.factory);
         ($.seniorToken, $.juniorToken) = (seniorToken, juniorToken);
-        ($.seed, $.reserve, $.idle) = (seed_, seed_, seed_);
+        ($.seed, $.reserve, $.idle) = (seed_, uint88(seed_), uint88(seed_));
         ($.lastSync, $.unlockAt) = (uint40(block.timestamp), uint40(block.timestamp));
         $.baseRate = uint64(Premium.START_RATE);
         emit ITier.ReserveToppedUp(p.factory, seed_);
@@ -48,43 +48,39 @@ contract TierReserve is TierBooks {
         emit ITier.SeriesOpened(juniorToken, false);
     }
 
-    /// @dev WETH unwraps to here.
-
     /// @notice See {ITier}.
     function topUpReserve(uint256 assets) external locks {
         Store storage $ = _store();
-        Observation memory o = _sync($);
+        ITier.Preview memory p = _sync($, false, false);
         WETH.safeTransferFrom(msg.sender, address(this), assets);
-        $.reserve += assets.toUint128();
-        $.idle += uint128(assets);
-        _storeUtilisation($, o);
+        p.books.reserve += assets.toUint88();
+        p.idle += assets;
+        _commit($, p);
         emit ITier.ReserveToppedUp(msg.sender, assets);
     }
 
-    /// @notice See {ITier}.    /// @notice See {ITier}.
+    /// @notice See {ITier}.
     function addGains(uint256 assets) external locks {
         if (assets == 0) revert ITier.ZeroAmount();
         Store storage $ = _store();
-        Observation memory o = _sync($);
+        ITier.Preview memory p = _sync($, false, false);
         WETH.safeTransferFrom(msg.sender, address(this), assets);
-        $.idle += assets.toUint128();
-        Waterfall.Books memory b = _books($);
-        $.unlockAt = uint40(b.gain(assets, $.unlockAt, block.timestamp));
-        $.gains = uint128(b.gains);
-        _storeUtilisation($, o);
+        p.unlockAt = uint40(p.books.gain(assets.toUint88(), p.unlockAt, block.timestamp));
+        p.idle += assets;
+        _commit($, p);
         emit ITier.GainsAdded(msg.sender, assets);
     }
 
     /// @notice See {ITier}.
     function skimReserve(uint256 assets, address receiver) external restricted locks {
         Store storage $ = _store();
-        Observation memory o = _sync($);
-        if ($.reserve < assets + $.seed) revert ITier.ReserveBelowSeed($.reserve, $.seed);
-        if (assets > $.idle) revert ITier.InsufficientIdle(assets, $.idle);
-        $.reserve -= uint128(assets);
-        $.idle -= uint128(assets);
-        _gate($, o, _deployableCover($));
-        _storeUtilisation($, o);
+        ITier.Preview memory p = _sync($, false, false);
+        if (p.books.reserve < assets + $.seed) revert ITier.ReserveBelowSeed(p.books.reserve, $.seed);
+        if (assets > p.idle) revert ITier.InsufficientIdle(assets, p.idle);
+        p.books.reserve -= assets;
+        p.idle -= assets;
+        _gate(p, _deployableCover($, p.books));
+        _commit($, p);
         emit ITier.ReserveSkimmed(receiver, assets);
         WETH.safeTransfer(receiver, assets);
     }
@@ -92,49 +88,52 @@ contract TierReserve is TierBooks {
     /// @notice See {ITier}.
     function recover(uint256 assets) external locks {
         Store storage $ = _store();
-        Observation memory o = _sync($);
-        ITier.Deficit memory d = $.deficit;
+        ITier.Preview memory p = _sync($, false, false);
+        ITier.Deficit memory d = p.deficit;
         if (d.closesAt == 0) revert ITier.NoDeficit();
         if (assets == 0) revert ITier.ZeroAmount();
         WETH.safeTransferFrom(msg.sender, address(this), assets);
         uint256 toSenior = Math.min(assets, d.outstanding);
         uint256 toJunior = Math.min(assets - toSenior, d.juniorLoss);
         uint256 toReserve = assets - toSenior - toJunior;
-        uint256 toPots = _credit($, d.seniorToken, toSenior) + _credit($, d.juniorToken, toJunior);
-        $.reserved += uint96(toPots);
-        $.idle += uint128(assets - toPots);
-        $.reserve += uint128(toReserve);
+        uint256 toPots = _credit($, p, d.seniorToken, toSenior) + _credit($, p, d.juniorToken, toJunior);
+        $.reserved += toPots.toUint88();
+        p.idle += (assets - toPots).toUint88();
+        p.books.reserve += toReserve;
         d.outstanding -= uint128(toSenior);
         d.juniorLoss -= uint128(toJunior);
         if (d.outstanding == 0 && d.juniorLoss == 0) {
             delete d;
             emit ITier.DeficitClosed(0);
         }
-        $.deficit = d;
-        _storeUtilisation($, o);
+        ($.deficit, $.deficitCloses) = (d, d.closesAt);
+        _commit($, p);
         emit ITier.Recovered(msg.sender, toSenior, toJunior, toReserve);
     }
 
     /// @dev Gives recovered assets to the series that lost them: its book while it lives, its pot afterwards.
-    function _credit(Store storage $, address token_, uint256 assets) private returns (uint256 toPot) {
+    function _credit(Store storage $, ITier.Preview memory p, address token_, uint256 assets)
+        private
+        returns (uint256 toPot)
+    {
         if (assets == 0) return 0;
         if ($.retired[token_].exists) {
             $.retired[token_].pot += uint128(assets);
             return assets;
         }
-        if (token_ == $.seniorToken) $.senior += uint128(assets);
-        else $.junior += uint128(assets);
+        if (token_ == $.seniorToken) p.books.senior += assets;
+        else p.books.junior += assets;
     }
 
     /// @notice See {ITier}.
     function writeOff() external restricted locks {
         Store storage $ = _store();
-        Observation memory o = _sync($);
-        ITier.Deficit memory d = $.deficit;
-        if (d.closesAt == 0) revert ITier.NoDeficit();
+        ITier.Preview memory p = _sync($, false, false);
+        if (p.deficit.closesAt == 0) revert ITier.NoDeficit();
         delete $.deficit;
-        emit ITier.DeficitClosed(d.outstanding);
-        _storeUtilisation($, o);
+        delete $.deficitCloses;
+        emit ITier.DeficitClosed(p.deficit.outstanding);
+        _commit($, p);
     }
 
     /// @notice See {ITier}.
@@ -165,12 +164,12 @@ contract TierReserve is TierBooks {
         Store storage $ = _store();
         ITier.Retired memory r = $.retired[msg.sender];
         if (!r.exists) revert ITier.NotAuthorised(msg.sender);
-        uint40 closesAt = $.deficit.closesAt;
+        uint40 closesAt = $.deficitCloses;
         if (closesAt != 0 && block.timestamp < closesAt) revert ITier.DeficitStillOpen(closesAt);
         assets = Math.mulDiv(r.pot, shares_, r.supply);
         $.retired[msg.sender].pot = uint128(r.pot - assets);
         $.retired[msg.sender].supply = uint128(r.supply - shares_);
-        $.reserved -= uint96(assets);
+        $.reserved -= uint88(assets);
         _pay(receiver, assets, asEth);
     }
 }

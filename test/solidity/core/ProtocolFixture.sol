@@ -13,6 +13,7 @@ import {TierFactory} from "../../../contracts/core/TierFactory.sol";
 import {TrancheToken} from "../../../contracts/core/TrancheToken.sol";
 import {RiskConfigurator} from "../../../contracts/core/risk/RiskConfigurator.sol";
 import {RiskManager} from "../../../contracts/core/risk/RiskManager.sol";
+import {RiskWatch} from "../../../contracts/core/risk/RiskWatch.sol";
 import {TierReserve} from "../../../contracts/core/tier/TierReserve.sol";
 import {IAllocationManager, IStrategy, OperatorSet} from "../../../contracts/interfaces/external/IEigenLayer.sol";
 import {ILido, ILidoWithdrawalQueue, IWETH} from "../../../contracts/interfaces/external/ILido.sol";
@@ -81,13 +82,18 @@ abstract contract ProtocolFixture is Test {
         access = new AccessManager(address(this));
         RiskConfigurator configurator =
             new RiskConfigurator(allocations, eigen.delegationManager(), eigen.strategyManager());
+        RiskWatch watch = new RiskWatch(allocations, eigen.delegationManager(), eigen.strategyManager());
         address reserve = address(new TierReserve(IWETH(address(weth))));
         ITierFactory.Beacons memory b = ITierFactory.Beacons({
             tier: _beacon(address(new Tier(IWETH(address(weth)), SENIOR_BLOCKS, MARGIN_BLOCKS, reserve))),
             risk: _beacon(
                 address(
                     new RiskManager(
-                        allocations, eigen.delegationManager(), eigen.strategyManager(), address(configurator)
+                        allocations,
+                        eigen.delegationManager(),
+                        eigen.strategyManager(),
+                        address(configurator),
+                        address(watch)
                     )
                 )
             ),

@@ -94,7 +94,8 @@ abstract contract GhostModel is ProtocolFixture {
         uint256 exiting;
         uint256 loose;
         uint256 unstaking;
-        uint256[] reach; // A_i, wei
+        uint256[] reach; // A_i, strategy shares
+        uint256 shares; // all
         uint256[] stake; // wei without the withdrawal queue
         uint256[] max; // maxMagnitude
         uint256[] weight;
@@ -156,9 +157,10 @@ abstract contract GhostModel is ProtocolFixture {
         }
         s.staked = total == 0 ? 0 : strategy.sharesToUnderlyingView(total);
         if (total != 0) s.exiting = s.exiting * s.staked / total;
+        s.shares = total;
         for (uint256 i; i < n; ++i) {
             s.stake[i] = s.stake[i] == 0 ? 0 : strategy.sharesToUnderlyingView(s.stake[i]);
-            s.reach[i] = (total == 0 ? 0 : _up(s.reach[i] * s.staked, total)) + 2 * (1 + slots[i]);
+            s.reach[i] += 2 * (1 + slots[i]);
         }
         _readLido(s, x);
     }
@@ -263,9 +265,14 @@ abstract contract GhostModel is ProtocolFixture {
         }
     }
 
+    /// @dev Exposure in shares at the price that all shares together have, rounded up.
+    function _priced(Sight memory s, uint256 exposure) internal pure returns (uint256) {
+        return s.shares == 0 ? exposure : _up(exposure * s.staked, s.shares);
+    }
+
     function _worst(Sight memory s, Which which) internal pure returns (uint256) {
         (uint256[] memory by, uint256 extra) = _sums(s, which, s.reach);
-        return _top(by, s.p.k) + extra;
+        return _priced(s, _top(by, s.p.k) + extra);
     }
 
     /// @dev U, rounded up.
@@ -292,19 +299,23 @@ abstract contract GhostModel is ProtocolFixture {
         (uint256[] memory by, uint256 extra) = _sums(s, Which.Star, s.reach);
         (uint256[] memory rho, uint256 extraRho) = _sums(s, Which.Star, s.weight);
         for (uint256 g; g < GROUPS; ++g) {
-            by[g] = by[g] * BIPS + rho[g] * spread;
+            by[g] = _priced(s, by[g]) * BIPS + rho[g] * spread;
         }
-        uint256 need = _top(by, s.p.k) + extra * BIPS + extraRho * spread + s.p.haircutBps * (value + assets) * PARTS;
+        uint256 need =
+            _top(by, s.p.k) + _priced(s, extra) * BIPS + extraRho * spread + s.p.haircutBps * (value + assets) * PARTS;
         return (BIPS + s.p.marginBps) * BIPS * need <= _freeCover(l) * BIPS * BIPS * BIPS * PARTS;
     }
 
     /// @dev Whether deploying `assets` with agent i stays within cover.
     function _deployFits(Ledger memory l, Sight memory s, uint256 i, uint256 assets) internal pure returns (bool) {
         uint256[] memory amounts = new uint256[](s.reach.length);
-        for (uint256 n; n < amounts.length; ++n) {
-            amounts[n] = s.reach[n] + (n == i ? assets : 0);
+        amounts[i] = assets;
+        (uint256[] memory by, uint256 extra) = _sums(s, Which.Live, s.reach);
+        (uint256[] memory more, uint256 extraMore) = _sums(s, Which.Live, amounts);
+        for (uint256 g; g < GROUPS; ++g) {
+            by[g] = _priced(s, by[g]) + more[g];
         }
-        (uint256[] memory by, uint256 extra) = _sums(s, Which.Live, amounts);
+        extra = _priced(s, extra) + extraMore;
         uint256 cover = _less(_freeCover(l), _total(l) / 1e16 + 1_000); // less what rounding may take
         return _use(s, _top(by, s.p.k) + extra, _total(l), cover, s.p.marginBps) <= ONE;
     }
