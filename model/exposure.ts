@@ -117,6 +117,24 @@ export function seniorLine(input: SeniorLineInput): Line {
   };
 }
 
+/** At least the demand of `seniorLine` at a deposit of `d`, from L_k and ρ_k as one sum each. */
+export function seniorBound(
+  exposed: bigint,
+  rho: bigint,
+  idleToDeploy: bigint,
+  d: bigint,
+  v: bigint,
+  b: bigint,
+  h: bigint,
+): bigint {
+  return (Q + b) * Q * ((exposed + BigInt(MAX_GROUPS) + 1n) * Q + rho * (idleToDeploy + d) + h * (v + d) * P);
+}
+
+/** At least the demand of `deployLine` at `d`, from L_k and the agent's k largest fractions as one sum each. */
+export function deployBound(exposed: bigint, e: bigint, d: bigint, v: bigint, b: bigint, h: bigint): bigint {
+  return (Q + b) * Q * ((exposed + BigInt(MAX_GROUPS) + 1n + e * d) * Q + h * v * P);
+}
+
 /** Arguments of `deployLine`: exposures in wei·P, fractions e in P, V in wei, margins in basis points. */
 export interface DeployLineInput {
   readonly exposure: readonly bigint[];

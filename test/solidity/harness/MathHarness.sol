@@ -160,6 +160,22 @@ contract MathHarness {
         return Exposure.deployLine(exposure, e, extraExposure, extraE, v, b, h);
     }
 
+    function seniorBound(uint256 exposed, uint256 rho, uint256 idleToDeploy, uint256 d, uint256 v, uint256 b, uint256 h)
+        external
+        pure
+        returns (uint256)
+    {
+        return Exposure.seniorBound(exposed, rho, idleToDeploy, d, v, b, h);
+    }
+
+    function deployBound(uint256 exposed, uint256 e, uint256 d, uint256 v, uint256 b, uint256 h)
+        external
+        pure
+        returns (uint256)
+    {
+        return Exposure.deployBound(exposed, e, d, v, b, h);
+    }
+
     function juniorLimit(uint256 exposed, uint256 v, uint256 cover, uint256 b, uint256 h)
         external
         pure

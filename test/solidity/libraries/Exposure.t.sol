@@ -242,6 +242,43 @@ contract ExposureTest is Test {
         assertEq(Exposure.demand(line, k, d), Exposure.need(top + 999 * P + 55 * d, v, 500, 100));
     }
 
+    /// SPEC 4.5: what the bound lets pass, the inequality of the limit lets pass
+    function testFuzz_TheSeniorBoundIsNeverBelowTheDemand(uint256 seed, uint256 d, uint256 idle) public pure {
+        uint256[] memory exposure = _values(seed, 32, 2 ** 120);
+        uint256[] memory rho = new uint256[](exposure.length);
+        for (uint256 i; i < rho.length; ++i) {
+            rho[i] = _word(seed, i + 60) % (P * Q);
+        }
+        (d, idle) = (bound(d, 0, 2 ** 90), bound(idle, 0, 2 ** 90));
+        (uint256 extra, uint256 extraRho, uint256 v) =
+            (_word(seed, 50) % 2 ** 100, _word(seed, 51) % (P * Q), _word(seed, 52) % 2 ** 90);
+        uint256 k = 1 + seed % 8;
+        Exposure.Line memory line = Exposure.seniorLine(exposure, rho, extra, extraRho, idle, v, 1000, 200);
+        (uint256 most,) = Exposure.largest(exposure, k);
+        (uint256 mostRho,) = Exposure.largest(rho, k);
+        // as one sum, which may have been rounded up once where the line's groups were rounded up each
+        most = most + extra > k ? most + extra - k : 0;
+        assertGe(Exposure.seniorBound(most, mostRho + extraRho, idle, d, v, 1000, 200), Exposure.demand(line, k, d));
+    }
+
+    /// SPEC 4.7
+    function testFuzz_TheDeployBoundIsNeverBelowTheDemand(uint256 seed, uint256 d) public pure {
+        uint256[] memory exposure = _values(seed, 32, 2 ** 120);
+        uint256[] memory e = new uint256[](exposure.length);
+        for (uint256 i; i < e.length; ++i) {
+            e[i] = _word(seed, i + 60) % (P + 1);
+        }
+        d = bound(d, 0, 2 ** 90);
+        (uint256 extra, uint256 extraE, uint256 v) =
+            (_word(seed, 50) % 2 ** 100, _word(seed, 51) % P, _word(seed, 52) % 2 ** 90);
+        uint256 k = 1 + seed % 8;
+        Exposure.Line memory line = Exposure.deployLine(exposure, e, extra, extraE, v, 1000, 200);
+        (uint256 most,) = Exposure.largest(exposure, k);
+        (uint256 mostE,) = Exposure.largest(e, k);
+        most = most + extra > k ? most + extra - k : 0;
+        assertGe(Exposure.deployBound(most, mostE + extraE, d, v, 1000, 200), Exposure.demand(line, k, d));
+    }
+
     function testFuzz_JuniorLimitPassesAndOneMoreFails(uint256 exposed, uint256 v, uint256 cover, uint256 b, uint256 h)
         public
         pure
