@@ -7,7 +7,7 @@ import type { MandateTerms, SetTerms } from "./terms.ts";
 /** The views that are read. `test/integration/mandate.test.ts` compares them with the contracts. */
 export const VIEWS = {
   tier: [
-    "function preview() view returns (((uint256 reserve, uint256 junior, uint256 senior, uint256 gains) books, (uint256 gains, uint256 reserve, uint256 junior, uint256 senior, uint256 uncovered) borne, (uint128 outstanding, uint128 juniorLoss, address seniorToken, uint40 openedAt, uint40 closesAt, address juniorToken) deficit, (uint256 staked, uint256 queued, uint256 exposed, uint256 slashedAgents, (uint8 k, uint16 marginBps, uint16 haircutBps, uint16 bufferBps, uint16 instantFeeBps, uint16 quarantineBps, uint88 cap) params) observation, uint256 value, uint256 loose, uint256 unstaking, uint256 utilisation, uint256 baseRate, uint256 vested, uint256 premium, uint256 gained, uint40 unlockAt, bool seniorRetires, bool juniorRetires))",
+    "function preview() view returns (((uint256 reserve, uint256 junior, uint256 senior, uint256 gains) books, (uint256 gains, uint256 reserve, uint256 junior, uint256 senior, uint256 uncovered) borne, (uint128 outstanding, uint128 juniorLoss, address seniorToken, uint40 openedAt, uint40 closesAt, address juniorToken) deficit, (uint256 staked, uint256 queued, uint256 exposed, uint256 exposedAtTarget, uint256 weightAtTarget, uint256 exitBlocks, uint256 slashedAgents, (uint8 k, uint16 marginBps, uint16 haircutBps, uint16 bufferBps, uint16 instantFeeBps, uint16 quarantineBps, uint88 cap) params) observation, uint256 value, uint256 loose, uint256 unstaking, uint256 utilisation, uint256 baseRate, uint256 vested, uint256 premium, uint256 gained, uint40 unlockAt, bool seniorRetires, bool juniorRetires, uint256 idle, uint256 queuedSenior, uint256 queuedJunior, uint256 maturedJunior, uint256 deployable))",
     "function parts() view returns ((address risk, address stakes, address allocator, address mandate, address stakingModule, address factory))",
     "function seed() view returns (uint256)",
     "function shares(bool senior) view returns ((uint128 supply, uint128 queued))",
@@ -15,7 +15,7 @@ export const VIEWS = {
   risk: [
     "function params() view returns ((uint8 k, uint16 marginBps, uint16 haircutBps, uint16 bufferBps, uint16 instantFeeBps, uint16 quarantineBps, uint88 cap))",
     "function agentCount() view returns (uint256)",
-    "function agent(uint256 index) view returns ((address account, address nodeOperator, uint16 weightBps, uint8 links, uint8 exits, uint40 lastUnbond, uint128 stake, uint64 magnitude))",
+    "function agent(uint256 index) view returns ((address account, address nodeOperator, uint16 weightBps, uint8 links, uint8 exits, uint40 lastUnbond, uint128 stake, uint64 magnitude, bool quarantined))",
     "function link(uint256 agent, uint256 index) view returns (uint256 set, (uint64 current, uint64 pending, uint32 effectBlock, uint32 slashCount, uint64 target) link)",
     "function setCount() view returns (uint256)",
     "function set(uint256 index) view returns (((address avs, uint32 id) operatorSet, uint8 category, uint8 group, bool allowed, bool redistributing, bool unapproved, bool quarantined, uint32 vetoBlocks, address approvedSlasher, address seenSlasher, address pendingSlasher, uint40 seenAt))",

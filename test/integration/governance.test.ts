@@ -401,6 +401,7 @@ describe("governance", () => {
         ...KINDS.map((kind) => IMPLEMENTATIONS[kind].file),
         "contracts/core/risk/RiskStore.sol",
         "contracts/core/tier/TierBooks.sol",
+        "contracts/modules/rewards/RewardsBooks.sol",
       ];
       let found = 0;
       for (const file of files) {
