@@ -76,7 +76,6 @@ export const ACCESS: Readonly<Record<string, Readonly<Record<string, Access>>>> 
     recordAllocation: only("StakeManager and Allocator", "reads an agent's allocation again"),
     recordExit: only("StakeManager and Allocator", "notes a queued withdrawal"),
     removeExit: only("StakeManager and Allocator", "forgets a completed withdrawal"),
-    recordUnbond: only("StakeManager and Allocator", "notes the time of a batch"),
     addAgent: only("the factory", "adds an agent without weight"),
     recordNodeOperator: only("an agent of the tier", "notes its own node operator"),
     quarantine: role(
@@ -274,6 +273,7 @@ export const ACCESS: Readonly<Record<string, Readonly<Record<string, Access>>>> 
  */
 export const DELEGATES: Readonly<Record<string, string>> = {
   RiskConfigurator: "RiskManager",
+  RiskWatch: "RiskManager",
   TierReserve: "Tier",
   RewardsConfigurator: "Rewards",
 };

@@ -211,9 +211,9 @@ contract Tier is ITier, TierBooks {
             if ($.retired[msg.sender].exists) return (false, 0);
             revert NotAuthorised(msg.sender);
         }
-        (uint256 book, uint256 supply) = _tranche($, isSenior);
-        (isSenior ? $.seniorShares : $.juniorShares).queued += shares_.toUint128();
-        return (true, Math.mulDiv(shares_, book, supply));
+        Shares storage s = isSenior ? $.seniorShares : $.juniorShares;
+        s.queued += shares_.toUint128();
+        return (true, Math.mulDiv(shares_, isSenior ? $.senior : $.junior, s.supply));
     }
 
     /// @inheritdoc ITier
