@@ -222,12 +222,7 @@ describe("the mirror equals the Solidity to the wei", () => {
       (x) => tuple(Exposure.deployLine(x)),
     );
 
-    agree(
-      "seniorBound",
-      fc.tuple(exposed, rho, wei, wei, wei, margin, margin),
-      (...x) => x,
-      Exposure.seniorBound,
-    );
+    agree("seniorBound", fc.tuple(exposed, rho, wei, wei, wei, margin, margin), (...x) => x, Exposure.seniorBound);
     agree("deployBound", fc.tuple(exposed, fraction, wei, wei, margin, margin), (...x) => x, Exposure.deployBound);
 
     // exposures and weights of one size, and a cover that is about enough: room that ends in the middle
