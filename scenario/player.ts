@@ -664,6 +664,14 @@ export class Player {
     }
   }
 
+  /** What secures each AVS that has a quorum of its own token as well, in words. */
+  async securities(): Promise<readonly string[]> {
+    const lines: string[] = [];
+    for (const { name, token } of this.world.avss.values())
+      if (token) lines.push(`${name}${secured(token.symbol, await this.#desk.security(name))}`);
+    return lines;
+  }
+
   /** How many series a tranche has had. */
   seriesOf(tier: string, tranche: Tranche): number {
     return this.#series.get(`${tier} ${tranche}`)?.length ?? 0;
@@ -674,7 +682,7 @@ export class Player {
 function secured(symbol: string | undefined, { ours, own }: Security): string {
   if (symbol === undefined || ours + own === 0n) return "";
   const part = formatPercent((ours * WAD) / (ours + own), 1);
-  return `; ${part} of its security is ours: ${formatEth(ours)} ETH beside ${symbol} worth ${formatEth(own)} ETH`;
+  return `: ${part} of its security is ours, ${formatEth(ours)} ETH beside ${symbol} worth ${formatEth(own)} ETH`;
 }
 
 export function verbOf(step: Step | PlainStep): string {

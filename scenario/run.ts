@@ -178,7 +178,7 @@ async function tell(p: Printer, world: World, scenario: Scenario): Promise<boole
   printLosses(p, journal);
   p.line();
   printPeople(p, journal, player.now);
-  printRewards(p, journal);
+  printRewards(p, journal, await player.securities());
   p.line();
   const held = printVerdicts(p, invariants.verdicts());
   return told && held;

@@ -67,7 +67,7 @@ export function printPeople(p: Printer, journal: Journal, last: View): void {
 }
 
 /** Nothing where no AVS has paid. */
-export function printRewards(p: Printer, journal: Journal): void {
+export function printRewards(p: Printer, journal: Journal, securities: readonly string[]): void {
   const paid = [...journal.rewards].filter(([, flow]) => flow.came > 0n);
   if (paid.length === 0) return;
   p.line();
@@ -79,6 +79,7 @@ export function printRewards(p: Printer, journal: Journal): void {
   }
   for (const line of table(rows, ["left", "right", "right", "right", "right", "right"])) p.line(line);
   for (const { operator, tier, wei } of journal.pays) p.line(`  ${operator} claimed ${formatEth(wei, 4)} in ${tier}`);
+  for (const line of securities) p.line(`  ${line}`);
 }
 
 /** True if every invariant has held. */
