@@ -372,7 +372,7 @@ contract RiskManager is IRiskManager, RiskStore {
         if (roster != address(0)) {
             // an answer that is not the expected one, or none, is for {RiskWatch} to make sense of
             (bool answered, bytes memory magnitudes) = address(ALLOCATIONS).staticcall(DataContract.read(roster));
-            if (!answered || bytes12(keccak256(magnitudes)) != $.magnitudes) return (false, o);
+            if (!answered || keccak256(magnitudes) != $.magnitudes) return (false, o);
         }
         Totals memory t;
         (t.shares, t.exiting) = ($.totals.shares, $.totals.exiting);

@@ -131,11 +131,13 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
         ITier tier;
         uint40 freshUntil;
         uint32 vetoBlocks;
-        bool totalled; // whether the four fields that follow `strategy` are those of the caches
+        bool totalled; // whether the fields from `nextBlock` to `totals` are those of the caches
         IStrategy strategy;
         uint32 nextBlock; // the first block at which a withdrawal must be settled
         address roster; // DataContract: the call that asks EigenLayer for the magnitudes of all agents; none without agents
-        bytes12 magnitudes; // hash of the answer while nobody is slashed
+        // hash of the answer while nobody is slashed: whole, because a slasher chooses magnitudes and could find two of
+        // the same shorter hash
+        bytes32 magnitudes;
         Totals totals;
         Agent[MAX_AGENTS] agents;
         uint256 groups; // 32 x uint8: group of each set

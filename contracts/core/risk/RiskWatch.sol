@@ -66,7 +66,7 @@ contract RiskWatch is RiskStore {
         for (uint256 i; i < s.accounts.length; ++i) {
             if (s.accounts[i] != address(0)) (accounts[at], magnitudes[at++]) = (s.accounts[i], s.magnitudes[i]);
         }
-        $.magnitudes = bytes12(keccak256(abi.encode(magnitudes)));
+        $.magnitudes = keccak256(abi.encode(magnitudes));
         if ($.roster != address(0)) return;
         $.roster =
             DataContract.write(abi.encodeWithSignature("getMaxMagnitudes(address[],address)", accounts, $.strategy));
