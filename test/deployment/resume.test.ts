@@ -28,12 +28,14 @@ interface Ambush {
   readonly when: "before" | "after";
 }
 
-describe("A deployment that is killed", () => {
+describe("A deployment by the command", () => {
   let stage: Stage;
   let relay: Server;
   let relayUrl: string;
   let child: ChildProcess | undefined;
   let ambush: Ambush | undefined;
+  /** What the relay says is the chain's id. */
+  let chainId = "0x7a69";
   /** Transactions that the relay saw, sent or not. */
   let seen = 0;
 
@@ -54,7 +56,7 @@ describe("A deployment that is killed", () => {
           headers: { "content-type": "application/json" },
           body,
         });
-        const text = await answer.text();
+        const text = (await answer.text()).replace('"result":"0x7a69"', `"result":"${chainId}"`);
         if (trap) return child?.kill("SIGKILL");
         response.setHeader("content-type", "application/json");
         response.end(text);
@@ -70,7 +72,12 @@ describe("A deployment that is killed", () => {
   });
 
   const mine = () => stage.provider.send("evm_mine", []);
-  const deploy = async (trap?: Ambush, watch?: (text: string) => void, more: readonly string[] = []) => {
+  const deploy = async (
+    trap?: Ambush,
+    watch?: (text: string) => void,
+    more: readonly string[] = [],
+    key = wallet.privateKey,
+  ) => {
     ambush = trap;
     seen = 0;
     const args = [
@@ -84,7 +91,7 @@ describe("A deployment that is killed", () => {
       "it.json",
     ];
     child = spawn(process.execPath, [COMMAND, ...args, ...more], {
-      env: { ...process.env, INIT_CWD: stage.folder, [KEY_VARIABLE]: wallet.privateKey, NO_COLOR: "1" },
+      env: { ...process.env, INIT_CWD: stage.folder, [KEY_VARIABLE]: key, NO_COLOR: "1" },
       stdio: ["ignore", "pipe", "pipe"],
     });
     let text = "";
@@ -101,7 +108,33 @@ describe("A deployment that is killed", () => {
   const steps = () => stepsOf(planOf(inputsFor(stage.network, wallet.address)));
   const sent = () => stage.provider.getTransactionCount(wallet.address);
 
-  it("goes on where it was: after a kill before and after a transaction, of a contract and of a call", async () => {
+  it("sends nothing in a dry run, which prints every step", async () => {
+    const { code, text } = await deploy(undefined, undefined, ["--dry-run"]);
+    assert.equal(code, 0, text);
+    assert.match(text, new RegExp(`^${steps().length} transactions on local`, "m"));
+    assert.match(text, /Nothing was sent\./);
+    assert.equal(seen, 0);
+  });
+
+  it("sends nothing to a public network without --yes, or without a key", async () => {
+    const { network } = stage;
+    chainId = "0x88bb0";
+    writeFileSync(join(stage.folder, "network.yaml"), stringify({ ...network, chainId: Number(chainId) }));
+    try {
+      const unsure = await deploy();
+      assert.equal(unsure.code, 2, unsure.text);
+      assert.match(unsure.text, /Look at --dry-run first; then send with --yes/);
+      const nobody = await deploy(undefined, undefined, ["--yes"], "");
+      assert.equal(nobody.code, 2, nobody.text);
+      assert.match(nobody.text, /Nobody pays for the deployment: name a key with --keystore FILE, or set/);
+      assert.equal(seen, 0);
+    } finally {
+      chainId = "0x7a69";
+      writeFileSync(join(stage.folder, "network.yaml"), stringify(network));
+    }
+  });
+
+  it("goes on where it was after a kill: before and after a transaction, of a contract and of a call, mined or not", async () => {
     const before = await deploy({ at: 3, when: "before" });
     assert.equal(before.signal, "SIGKILL", before.text);
     const two = await sent();
@@ -129,7 +162,7 @@ describe("A deployment that is killed", () => {
     assert.match(last.text, /Verified on the chain: .* the deployer has no rights left/);
   });
 
-  it("has sent every step once", async () => {
+  it("has sent every step once by then", async () => {
     assert.equal(await sent(), steps().length);
     const contracts = Object.values(loadDeployment(31_337, join(stage.folder, "it.json")).contracts);
     assert.equal(new Set(contracts.map(({ address }) => address)).size, contracts.length);
