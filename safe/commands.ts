@@ -4,6 +4,7 @@ import * as z from "zod";
 import { hardhatArtifacts } from "../deploy/eigenlayer.ts";
 import type { Book } from "./book.ts";
 import { checkMultiSend, checkProposal, execute, missing, readSafe, route, simulate, type Via } from "./chain.ts";
+import { effectsOf } from "./effects.ts";
 import { type Proposal, proposalHash, transactionOf, withSignature } from "./proposal.ts";
 import { type Call, domainOf, messageOf, SAFE_TX_TYPES } from "./transaction.ts";
 
@@ -123,10 +124,18 @@ export async function rehearse(
     failed === undefined
       ? `simulated on the chain as it is now: all ${proposal.calls.length} calls pass`
       : `simulated on the chain as it is now: call ${failed.index + 1} fails; ${failed.reason}`,
+    ...(failed === undefined ? await changes(provider, proposal) : []),
     ...(await effects(provider, proposal, viewOf)),
     `signatures: ${given} of ${safe.threshold}, ${count}`,
   ];
   return { result: failed === undefined, lines };
+}
+
+/** What views of the called contracts answer otherwise afterwards. */
+async function changes(provider: Provider, proposal: Proposal): Promise<string[]> {
+  const lines = await effectsOf(provider, proposal);
+  if (lines === undefined) return ["what changes cannot be shown: the node does not know state overrides in eth_call"];
+  return lines.length === 0 ? ["no view of the called contracts answers otherwise afterwards"] : lines;
 }
 
 const outlookSchema = z.looseObject({

@@ -106,6 +106,7 @@ describe("a Safe that holds roles", () => {
     assert.match(proposed.text, /call 1 to 0x\w+: Tier\.pauseEntries/);
     assert.match(proposed.text, /role guardian; at worst: keeps entries closed/);
     assert.match(proposed.text, /all 1 calls pass/);
+    assert.match(proposed.text, /Tier\.status.*: .*false -> .*true/);
 
     const keystore = join(folder, "key.json");
     writeFileSync(keystore, await second.encrypt("secret"));
@@ -211,6 +212,25 @@ describe("a Safe that holds roles", () => {
     const { lines } = await rehearse(world.provider, book, proposal, () => view);
     const u = (name: string) => Number(new RegExp(`${name}: L_k .* U ([\\d.]+) %`).exec(lines.join("\n"))?.[1]);
     assert.ok(u("in force") > 1.5 * u("at once") && u("at once") > 0, lines.join("\n"));
+  });
+
+  it("shows what would be different afterwards, through AccessManager too", async () => {
+    const { accessManager, beacons, implementations } = world.local.protocol.addresses;
+    const changes = async (...specs: CallSpec[]) =>
+      (await rehearse(world.provider, book, await proposeCalls(...specs))).lines.join("\n");
+    const quarantined = await changes(to(await tier.risk.getAddress(), "quarantine", 3));
+    assert.match(quarantined, /RiskManager\.set\(3\)\.quarantined: false -> true/);
+    await send(as(world.local.protocol.accessManager, world.local.signers.admin), "grantRole", 0n, safe.address, 0);
+    const someone = user(world, 5).address;
+    const granted = await changes(to(accessManager, "grantRole", "2", someone, 0));
+    assert.match(granted, new RegExp(`AccessManager\\.hasRole\\(2, ${someone}\\).*false -> true`));
+    const upgrade = to(beacons.token, "upgradeTo", implementations.agent);
+    await carryOutCalls(upgrade);
+    await passDays(world, 60);
+    assert.match(
+      await changes(upgrade),
+      new RegExp(`UpgradeableBeacon\\.implementation: "${implementations.token}" -> "${implementations.agent}"`),
+    );
   });
 
   describe("refuses", () => {
