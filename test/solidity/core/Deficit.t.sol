@@ -333,6 +333,8 @@ contract DeficitTest is UnitFixture {
         vm.prank(bob);
         assertEq(d.junior.redeem(4 ether, bob, bob), assets);
         assertEq(d.tier.retired(address(d.junior)).supply, d.junior.totalSupply());
+        assertEq(d.junior.returnRequest(1), 0, "a request that is used up has nothing to give back");
+        assertEq(d.junior.returnRequest(2), 0, "nor has one that was returned");
     }
 
     function test_TheNextSeriesStartsAtOneToOneWithoutThePast() public {
