@@ -12,6 +12,7 @@ import {RiskStore} from "./RiskStore.sol";
 /// @title What a sync does when something has happened: slashes, ended withdrawals, stale sets, changed caches
 /// @notice RiskManager delegates its refresh here where its stored totals do not tell; storage and caller are RiskManager's.
 /// Called itself it can do nothing, because no tier is stored here.
+/// @custom:oz-upgrades-unsafe-allow missing-initializer
 contract RiskWatch is RiskStore {
     /// @dev Shares whose price is asked for, once for all slashes of a sync.
     uint256 private constant PRICED = 1e27;
