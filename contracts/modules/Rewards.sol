@@ -29,6 +29,9 @@ contract Rewards is IRewards, RewardsBooks {
     /// @dev Tokens in one claim; a harvest compares them with each other.
     uint256 private constant MAX_LEAVES = 16;
 
+    /// @dev A lot that brought less (wei) does not move the next start: whoever gives a few units and buys them dear could
+    /// hold up the sales that follow.
+    uint256 private constant TELLING_PROCEEDS = 0.1 ether;
     /// @dev A token that was never claimed is taken to have been earned in this time.
     uint256 private constant FIRST_PERIOD = 28 days;
 
@@ -320,7 +323,9 @@ contract Rewards is IRewards, RewardsBooks {
         WETH.safeTransferFrom(msg.sender, address(this), payment);
         uint256 gain = _take($, token, sold, WETH, payment);
         if (s.lot == 0) {
-            s.startPrice = uint128(DutchAuction.next(s.lotProceeds, s.lotSize, s.floor));
+            if (s.lotProceeds >= TELLING_PROCEEDS) {
+                s.startPrice = uint128(DutchAuction.next(s.lotProceeds, s.lotSize, s.floor));
+            }
             _openLot(token, s);
         }
         _gain($, gain);

@@ -92,6 +92,21 @@ contract AuctionTest is RewardsFixture {
         assertApproxEqAbs(rewards.stock(token).startPrice, 2 * START, 1);
     }
 
+    /// Whoever gives a few units and buys them dear would hold up the next sale by half a day for each doubling.
+    function test_ALotOfDustDoesNotMoveTheNextPrice() public {
+        _onSale(1_000e18);
+        _buy(token, 1_000e18);
+        for (uint256 i; i < 10; ++i) {
+            token.mint(address(rewards), 1);
+            vm.prank(mallory);
+            rewards.absorb(token);
+            _buy(token, 1);
+        }
+        assertEq(rewards.stock(token).startPrice, 2 * START);
+        _harvest(0, token, 100e18);
+        assertEq(rewards.priceOf(token), 2 * START);
+    }
+
     function test_ABuyerIsProtectedFromAPriceThatHeDidNotSee() public {
         _onSale(1_000e18);
         vm.prank(buyer);
