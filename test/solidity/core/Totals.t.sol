@@ -33,7 +33,7 @@ contract TotalsTest is UnitFixture {
         assertEq(abi.encode(d.risk.observe()), seen, "the observation of a view");
         d.tier.sync();
         bytes32 slow = _state();
-        require(vm.revertToStateAndDelete(snapshot), "snapshot");
+        assertTrue(vm.revertToStateAndDelete(snapshot), "snapshot");
         d.tier.sync();
         assertEq(_state(), slow, "the sync");
         _assertConserved(d);
