@@ -300,25 +300,23 @@ contract StakeManager is IStakeManager, Initializable {
         view
         returns (uint256 agent, address account, uint256 available)
     {
-        uint256[] memory stakes = $.risk.stakes();
-        IRiskManager.AgentState[] memory agents = $.risk.agents();
+        IRiskManager.Standing[] memory list = $.risk.standings();
         IStrategy strategy = $.risk.strategy();
         // once as a rule: an agent with nothing but the shares that stay behind is seldom above all others
-        for (uint256 round; round < stakes.length; ++round) {
+        for (uint256 round; round < list.length; ++round) {
             int256 most = type(int256).min;
-            for (uint256 i; i < stakes.length; ++i) {
-                IRiskManager.AgentState memory a = agents[i];
-                if (stakes[i] == 0) continue;
-                if (a.exits >= MAX_BATCHES || block.timestamp < a.lastUnbond + BATCH_INTERVAL) continue;
-                int256 above = int256(stakes[i] * Exposure.Q) - int256(uint256(a.weightBps) * value);
+            for (uint256 i; i < list.length; ++i) {
+                IRiskManager.Standing memory a = list[i];
+                if (a.stake == 0 || a.exits >= MAX_BATCHES || block.timestamp < a.lastUnbond + BATCH_INTERVAL) {
+                    continue;
+                }
+                int256 above = int256(a.stake * Exposure.Q) - int256(uint256(a.weightBps) * value);
                 if (above > most) (most, agent) = (above, i);
             }
             if (most == type(int256).min) return (0, address(0), 0);
-            account = agents[agent].account;
-            if (STRATEGIES.stakerDepositShares(account, strategy) > SHARES_LEFT) {
-                return (agent, account, stakes[agent]);
-            }
-            stakes[agent] = 0;
+            (account, available) = (list[agent].account, list[agent].stake);
+            if (STRATEGIES.stakerDepositShares(account, strategy) > SHARES_LEFT) return (agent, account, available);
+            (list[agent].stake, available) = (0, 0);
         }
     }
 

@@ -316,7 +316,8 @@ contract Tier is ITier, TierBooks {
     }
 
     function _preview(Store storage $) private view returns (Preview memory p) {
-        p = _simulate($, $.risk.observe(), false);
+        p.observation = $.risk.observe();
+        _simulate($, p, false);
         p.utilisation = _utilisation(p, p.books.reserve + p.books.junior);
         _demand($, p);
     }
@@ -324,8 +325,10 @@ contract Tier is ITier, TierBooks {
     /// @inheritdoc ITier
     function previewAssets(bool isSenior) external view returns (uint256) {
         Store storage $ = _store();
-        Waterfall.Books memory b = _simulate($, $.risk.observe(), false).books;
-        return isSenior ? b.senior : b.junior;
+        Preview memory p;
+        p.observation = $.risk.observe();
+        _simulate($, p, false);
+        return isSenior ? p.books.senior : p.books.junior;
     }
 
     /// @inheritdoc ITier

@@ -71,6 +71,16 @@ interface IRiskTypes {
         bool quarantined; // has an allocation to a quarantined set
     }
 
+    /// @notice What unbonding goes by. `stake` is worth that much without the withdrawal queue (wei, rounded down): the agent's
+    /// part of one conversion for all, so up to a wei below `stakeOf`.
+    struct Standing {
+        address account;
+        uint16 weightBps;
+        uint8 exits;
+        uint40 lastUnbond;
+        uint256 stake;
+    }
+
     /// @notice Allocation of one agent to one operator set as EigenLayer last confirmed it.
     struct Link {
         uint64 current; // WAD
@@ -246,8 +256,10 @@ interface IRiskManager is IRiskTypes {
         view
         returns (bool);
 
-    /// @notice Value (wei, rounded down) of each agent's stake without its withdrawal queue: its part of one conversion for
-    /// all, so up to a wei below `stakeOf`.
+    /// @notice What unbonding goes by, of each agent.
+    function standings() external view returns (Standing[] memory);
+
+    /// @notice The stakes of `standings` alone (wei).
     function stakes() external view returns (uint256[] memory);
 
     /// @notice Value (wei, rounded down) of one agent's stake without its withdrawal queue. Reverts UnknownIndex.
@@ -264,9 +276,6 @@ interface IRiskManager is IRiskTypes {
 
     /// @notice An agent as cached. Reverts UnknownIndex.
     function agent(uint256 index) external view returns (AgentState memory);
-
-    /// @notice All agents as cached, those of removed ones empty.
-    function agents() external view returns (AgentState[] memory);
 
     /// @notice Position of an agent. Reverts NotAuthorised if `account` is none of this tier.
     function agentIndex(address account) external view returns (uint256);

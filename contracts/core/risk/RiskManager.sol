@@ -213,10 +213,10 @@ contract RiskManager is IRiskManager, RiskStore {
     }
 
     /// @inheritdoc IRiskManager
-    function stakes() external view returns (uint256[] memory values) {
+    function standings() public view returns (Standing[] memory list) {
         Store storage $ = _store();
         uint256 count = $.config.agentCount;
-        values = new uint256[](count);
+        list = new Standing[](count);
         address[] memory accounts = new address[](count);
         for (uint256 i; i < count; ++i) {
             accounts[i] = $.agents[i].account;
@@ -224,13 +224,24 @@ contract RiskManager is IRiskManager, RiskStore {
         uint64[] memory magnitudes = ALLOCATIONS.getMaxMagnitudes(accounts, $.strategy);
         uint256 total;
         for (uint256 i; i < count; ++i) {
-            values[i] = $.agents[i].stake * uint256(magnitudes[i]) / WAD;
-            total += values[i];
+            Agent storage a = $.agents[i];
+            uint256 stake = a.stake * uint256(magnitudes[i]) / WAD;
+            list[i] = Standing(accounts[i], a.weightBps, a.exits, a.lastUnbond, stake);
+            total += stake;
         }
-        if (total == 0) return values;
+        if (total == 0) return list;
         uint256 staked = $.strategy.sharesToUnderlyingView(total);
         for (uint256 i; i < count; ++i) {
-            values[i] = values[i] * staked / total;
+            list[i].stake = list[i].stake * staked / total;
+        }
+    }
+
+    /// @inheritdoc IRiskManager
+    function stakes() external view returns (uint256[] memory values) {
+        Standing[] memory list = standings();
+        values = new uint256[](list.length);
+        for (uint256 i; i < values.length; ++i) {
+            values[i] = list[i].stake;
         }
     }
 
@@ -260,21 +271,9 @@ contract RiskManager is IRiskManager, RiskStore {
     }
 
     /// @inheritdoc IRiskManager
-    function agent(uint256 index) external view returns (AgentState memory) {
+    function agent(uint256 index) external view returns (AgentState memory x) {
         Store storage $ = _store();
-        return _state($, _agent($, index));
-    }
-
-    /// @inheritdoc IRiskManager
-    function agents() external view returns (AgentState[] memory states) {
-        Store storage $ = _store();
-        states = new AgentState[]($.config.agentCount);
-        for (uint256 i; i < states.length; ++i) {
-            states[i] = _state($, $.agents[i]);
-        }
-    }
-
-    function _state(Store storage $, Agent storage a) private view returns (AgentState memory x) {
+        Agent storage a = _agent($, index);
         x = AgentState({
             account: a.account,
             nodeOperator: a.nodeOperator,

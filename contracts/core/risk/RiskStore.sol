@@ -349,13 +349,26 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
 
     /// @dev What follows from a snapshot for all agents together.
     function _total(Store storage $, Snapshot memory s) internal view returns (Totals memory t) {
-        (uint256[] memory sums, uint256 extra) = _byGroup(s, s.live, s.reach, s.config.setCount);
+        (uint256 count, uint256 k) = (s.config.setCount, s.config.k);
         (t.shares, t.exiting) = (uint128(s.shares), uint128(s.exiting));
-        t.exposed = uint208(_largest(sums, s.config.k) + extra);
-        (sums, extra) = _byGroup(s, s.star, s.reach, s.config.setCount);
-        t.exposedAtTarget = _largest(sums, s.config.k) + extra;
-        (sums, extra) = _byGroup(s, s.star, _weights($, s), s.config.setCount);
-        t.weight = uint48(_largest(sums, s.config.k) + extra);
+        // One look at the groups for two sums: exposures of 1e38 shares at most need 160 bits, so weights fit above 208.
+        uint256[] memory amounts = _weights($, s);
+        for (uint256 i; i < amounts.length; ++i) {
+            amounts[i] = amounts[i] << 208 | s.reach[i];
+        }
+        (uint256[] memory sums, uint256 extra) = _byGroup(s, s.star, amounts, count);
+        uint256[] memory weights = new uint256[](count);
+        for (uint256 g; g < count; ++g) {
+            (weights[g], sums[g]) = (sums[g] >> 208, uint208(sums[g]));
+        }
+        t.weight = uint48(_largest(weights, k) + (extra >> 208));
+        t.exposedAtTarget = _largest(sums, k) + uint208(extra);
+        if (keccak256(abi.encode(s.live)) == keccak256(abi.encode(s.star))) {
+            t.exposed = uint208(t.exposedAtTarget);
+        } else {
+            (sums, extra) = _byGroup(s, s.live, s.reach, count);
+            t.exposed = uint208(_largest(sums, k) + extra);
+        }
     }
 
     function _largest(uint256[] memory sums, uint256 k) private pure returns (uint256 sum) {

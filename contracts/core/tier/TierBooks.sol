@@ -130,7 +130,8 @@ abstract contract TierBooks is AccessManagedUpgradeable {
     /// held nothing so far. `entry`: look at what a senior entry needs.
     function _sync(Store storage $, bool asks, bool entry) internal returns (ITier.Preview memory p) {
         uint256 lossId = uint256($.losses) + 1;
-        p = _simulate($, $.risk.refresh(lossId, entry), asks);
+        p.observation = $.risk.refresh(lossId, entry);
+        _simulate($, p, asks);
         uint256 lost;
         unchecked {
             lost = p.borne.gains + p.borne.reserve + p.borne.junior + p.borne.senior; // at most what was in the books
@@ -201,17 +202,14 @@ abstract contract TierBooks is AccessManagedUpgradeable {
     }
 
     /// @dev The one function behind sync, previews, limits and oracles (SPEC section 2).
-    function _simulate(Store storage $, Observation memory o, bool asks)
-        internal
-        view
-        returns (ITier.Preview memory p)
-    {
-        p.observation = o;
-        p.books = _books($);
+    /// `p` has the observation, the rest is found here.
+    function _simulate(Store storage $, ITier.Preview memory p, bool asks) internal view {
+        (p.books.reserve, p.books.junior) = ($.reserve, $.junior);
+        (p.books.senior, p.books.gains) = ($.senior, $.gains);
         if ($.deficitCloses != 0) p.deficit = $.deficit;
         p.idle = $.idle;
         if (asks || $.moduleHolds) (p.loose, p.unstaking) = $.module.value();
-        p.value = p.idle + p.loose + p.unstaking + o.staked;
+        p.value = p.idle + p.loose + p.unstaking + p.observation.staked;
         uint256 dt = block.timestamp - $.lastSync;
         uint256 u = $.utilisation;
         (uint256 j0, uint256 s0) = (p.books.junior, p.books.senior);
