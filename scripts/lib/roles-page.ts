@@ -22,8 +22,8 @@ const AFTER = `
 
 AccessManager grants a role to any address, so a typo gives it to nobody. Therefore \`npm run handover\` moves a role in two steps, and a role is never revoked before its new holder has proved that he can act:
 
-1. The new holder sends \`RoleAcceptance.accept(role)\` himself (for a Safe: as a Safe transaction). An address that nobody controls cannot do that.
-2. The admin's batch first calls \`RoleAcceptance.requireAccepted(role, holder)\`, then grants and (in the same batch, or for the upgrader 60 days later, when the grant counts) revokes: it reverts as a whole where the first step is missing.
+1. The new holder sends \`RoleAcceptance.accept(manager, role)\` himself (for a Safe: as a Safe transaction). An address that nobody controls cannot do that.
+2. The admin's batch first calls \`RoleAcceptance.requireAccepted(manager, role, holder)\`, then grants and (in the same batch, or for the upgrader 60 days later, when the grant counts) revokes: it reverts as a whole where the first step is missing.
 
 What remains: the admin *may* call \`grantRole\`, \`updateAuthority\` or \`setRoleAdmin\` directly, and then nothing checks for typos; the beacons' \`transferOwnership\` has one step too, but 60 days and the guardian's veto before it. The last admin may renounce his role; then roles are as they are for good.
 `;
