@@ -83,13 +83,8 @@ export function derive(figures: readonly Figure[]): Figure[] {
       agents,
       mine ? WITHIN : undefined,
     );
-    times(
-      "claim after 10,000 finalisations ÷ 1",
-      "claim after 10,000 finalisations",
-      "claim after 1 finalisation",
-      agents,
-      mine ? WITHIN : undefined,
-    );
+    for (const claim of ["claim after 10,000 finalisations", "claim after 10,000 finalisations, paid by a dozen"])
+      times(`${claim} ÷ 1`, claim, "claim after 1 finalisation", agents, mine ? WITHIN : undefined);
     for (const [operation, bare] of Object.entries(BARE)) {
       const target = mine && operation !== "unwind, to zero" ? TIMES_BARE : undefined;
       times(`${operation} ÷ ${bare}`, operation, bare, agents, target);

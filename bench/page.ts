@@ -18,7 +18,7 @@ const METHOD = `Every figure is the \`gasUsed\` of one whole transaction's recei
 
 The tier is at work: k = 2, each agent works for four operator sets of different services (32 slasher groups with eight agents), stake is deployed and allocated, a day's staking reward has been booked and vests, everybody holds WETH already and has approved it without limit. "First" is the first time of that holder, whose balance or list of requests is empty. Each operation starts from this same state. WETH and Lido are local stand-ins, cheaper or dearer than the deployed ones by what proxies and oracles cost; so is EigenLayer, but in what is headed "real EigenLayer": its own bytecode, by \`npm run bench -- --real\`.`;
 
-const CLAIMS = `A claim is measured for a request at the beginning, one in the middle and one at the end of the queue, none of which ends where a finalisation does; the dearest is shown. Claims read no agent, so they are measured after 10,000 finalisations with one tier only.
+const CLAIMS = `A claim is measured for requests at the beginning, in the middle and at the end of the queue, none of which begins or ends where a finalisation does; the dearest is shown. The 10,000 finalisations differ in size by up to three times; one or two of them paid the whole request, or a dozen did where the row says so. Claims read no agent, so they are measured after 10,000 finalisations with one tier only.
 
 The largest sync there can be: eight agents with eight links and sixteen exits each, thirty-two sets that nobody has poked for days, every exit over and not settled, every allocation slashed. Its target is what one transaction may use since EIP-7825.`;
 

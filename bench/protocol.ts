@@ -41,6 +41,7 @@ const TARGETS: Readonly<Record<string, number>> = {
   "finalise 1,000 requests": 110_000,
   "claim after 1 finalisation": 75_000,
   "claim after 10,000 finalisations": 75_000,
+  "claim after 10,000 finalisations, paid by a dozen": 75_000,
   "sync without a slash": 150_000,
 };
 export const TARGET_AGENTS = 8;
@@ -52,6 +53,9 @@ const target = (operation: string, agents: number) => {
 
 /** People of the bench, by account. */
 const PEOPLE = { junior: 0, senior: 1, resident: 2, holder: 3, other: 4, keeper: 5, late: 6 } as const;
+
+/** People who claim, beside those whom a bench names; one for each of their requests. */
+const CLAIMANTS = [3, 4, 6, 7, 8, 9];
 
 export interface Bench {
   readonly world: BenchWorld;
@@ -150,48 +154,83 @@ export async function measureManyRequests({ world, t, people, back, measure }: B
   await back();
 }
 
+/** What is queued before claims, in the order of the queue (wei). Uneven: no request ends where a finalisation does. */
+const SMALL = ETH / 50n + 123_456_789n;
+const LARGE = 3n * ETH + 123_456_789n;
+const BETWEEN = 500n * ETH;
+const QUEUE = [SMALL, BETWEEN, LARGE, BETWEEN, SMALL, BETWEEN, LARGE, BETWEEN, LARGE, BETWEEN, SMALL];
+
 /**
- * Claims of requests at the beginning, in the middle and at the end of the queue, after so many finalisations; the
- * dearest of them is the figure.
+ * Claims after so many finalisations: of small requests, which one of them or two have paid, and of large ones, which a
+ * dozen have paid. Some lie at the beginning, some in the middle and some at the end; the dearest is the figure.
  */
-export async function measureClaims({ world, t, people, back, meter, agents }: Bench, times: number): Promise<void> {
-  const { holder, other, late, keeper, resident } = people;
-  for (const who of [holder, late]) await depositEth(world, who, t.senior, 3n * ETH);
-  // uneven amounts, so that no request ends where a finalisation does
-  const amount = ETH + 123_456_789n;
-  const claimants = [holder, other, late];
-  for (const [i, who] of claimants.entries()) {
-    if (i > 0) await send(as(t.senior, resident), "requestRedeem", 20n * ETH, resident.address, resident.address);
-    await send(as(t.senior, who), "requestRedeem", amount, who.address, who.address);
+export async function measureClaims(bench: Bench, times: number): Promise<void> {
+  const { world, t, people, back, meter, agents } = bench;
+  const most = await big(t.senior, "maxDeposit", people.resident.address);
+  // as much as fits into the smallest tier
+  const scale = times === 1 ? 100n : 1n;
+  if (most < (6n * BETWEEN) / scale) throw new Error(`The tier has room for ${most} wei only.`);
+  await depositEth(world, people.resident, t.senior, (6n * BETWEEN) / scale);
+  const claimants: { readonly who: Bench["people"]["holder"]; readonly shares: bigint }[] = [];
+  for (const entry of QUEUE) {
+    const shares = entry === BETWEEN ? BETWEEN / scale : entry;
+    let who = people.resident;
+    if (entry !== BETWEEN) {
+      who = user(world, CLAIMANTS[claimants.length] ?? 0);
+      claimants.push({ who, shares });
+      await depositEth(world, who, t.senior, 4n * ETH);
+      await send(as(world.local.weth, who), "deposit", { value: ETH }); // everybody holds WETH already
+    }
+    await send(as(t.senior, who), "requestRedeem", shares, who.address, who.address);
   }
   await passDays(world, 1);
-  const token = as(t.senior, keeper);
   const start = await world.provider.getBlockNumber();
-  if (times > 1) {
-    const part = (await big(t.senior, "queuedShares")) / BigInt(times);
-    const data = t.senior.interface.encodeFunctionData("finalise", [part]);
-    const code = pick(compile("bench-repeater", ["bench/contracts/Repeater.sol"]), "Repeater");
-    const repeater = await deployContract(keeper, code);
-    for (let left = times - 1; left > 0; left -= AT_ONCE)
-      await send(repeater, "repeat", t.senior.target, data, Math.min(left, AT_ONCE));
-  }
-  await send(token, "finalise", MaxUint256);
+  await finaliseOften(bench, times);
   const finalised = await t.senior.queryFilter("Finalised", start);
-  if (finalised.length !== times) throw new Error(`There were ${finalised.length} finalisations instead of ${times}.`);
+  if (finalised.length !== times || (await big(t.senior, "queuedShares")) !== 0n)
+    throw new Error(`There were ${finalised.length} finalisations instead of ${times}, or they left something.`);
   await mine(world, HOUR_OF_BLOCKS);
 
-  const operation =
-    times === 1 ? "claim after 1 finalisation" : `claim after ${times.toLocaleString("en")} finalisations`;
-  const weth = world.local.weth;
-  await send(as(weth, late), "deposit", { value: ETH }); // like the others, he holds WETH already
-  const first = meter.figures.length;
-  for (const who of claimants) {
-    const claim = { operation, agents, ...target(operation, agents) };
-    await meter.measure(claim, as(t.senior, who), "redeem", amount, who.address, who.address);
+  const many = `claim after ${times.toLocaleString("en")} finalisations`;
+  const kinds: readonly (readonly [string, readonly bigint[]])[] =
+    times === 1
+      ? [["claim after 1 finalisation", [SMALL, LARGE]]]
+      : [
+          [many, [SMALL]],
+          [`${many}, paid by a dozen`, [LARGE]],
+        ];
+  for (const [operation, sizes] of kinds) {
+    const first = meter.figures.length;
+    for (const { who, shares } of claimants) {
+      if (!sizes.includes(shares)) continue;
+      const claim = { operation, agents, ...target(operation, agents) };
+      await meter.measure(claim, as(t.senior, who), "redeem", shares, who.address, who.address);
+    }
+    const dearest = meter.figures.splice(first).reduce((a, b) => (b.value > a.value ? b : a));
+    meter.figures.push(dearest);
   }
-  const dearest = meter.figures.splice(first).reduce((a, b) => (b.value > a.value ? b : a));
-  meter.figures.push(dearest);
   await back();
+}
+
+/** Finalises all that waits by so many finalisations, the largest of them thrice as large as the smallest. */
+async function finaliseOften({ t, people: { keeper } }: Bench, times: number): Promise<void> {
+  const batches: { readonly calls: number; readonly weight: bigint }[] = [];
+  let random = 1;
+  for (let left = times - 1; left > 0; left -= AT_ONCE) {
+    random = (random * 48_271) % 2_147_483_647; // the same sizes in every run
+    batches.push({ calls: Math.min(left, AT_ONCE), weight: BigInt(50 + (random % 101)) });
+  }
+  const queued = await big(t.senior, "queuedShares");
+  const weights = batches.reduce((sum, { calls, weight }) => sum + weight * BigInt(calls), 100n);
+  if (batches.length > 0) {
+    const code = pick(compile("bench-repeater", ["bench/contracts/Repeater.sol"]), "Repeater");
+    const repeater = await deployContract(keeper, code);
+    for (const { calls, weight } of batches) {
+      const data = t.senior.interface.encodeFunctionData("finalise", [(queued * weight) / weights]);
+      await send(repeater, "repeat", t.senior.target, data, calls);
+    }
+  }
+  await send(as(t.senior, keeper), "finalise", MaxUint256);
 }
 
 /** What keepers do. */
