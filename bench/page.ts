@@ -32,12 +32,14 @@ export function pageOf(figures: readonly Measured[], real?: readonly Measured[])
   const cell = (figure: Figure | undefined) => (figure ? shown(figure) : "");
 
   const aims = figures.filter(({ target }) => target !== undefined);
+  const missedOnReal = ({ operation, agents, target = Number.POSITIVE_INFINITY }: Figure) =>
+    (real ? (find(operation, agents, real)?.value ?? 0) : 0) > target;
   const targets = aims.map((figure) => [
     figureName(figure),
     shown(figure),
     ...(real ? [cell(find(figure.operation, figure.agents, real))] : []),
     figure.unit === "times" ? times(figure.target ?? 0) : number(figure.target ?? 0),
-    reached(figure) ? "yes" : "**no**",
+    !reached(figure) ? "**no**" : missedOnReal(figure) ? "**not with real EigenLayer**" : "yes",
   ]);
 
   const operations = own.map((operation) => [
