@@ -86,6 +86,8 @@ export function pageOf(figures: readonly Measured[], real?: readonly Measured[])
 
   const misses = aims.filter((figure) => !reached(figure));
   const explained = figures.filter((figure) => figure.breakdown && concerned(figure, misses));
+  const onReal = aims.filter((figure) => reached(figure) && missedOnReal(figure));
+  const explainedOnReal = (real ?? []).filter((figure) => figure.breakdown && concerned(figure, onReal));
   const parts = [
     "# Gas benchmarks",
     "Written by `npm run bench`; do not edit. A change of a figure of `bench/gas.json` by more than 2 % fails `npm test` until it is accepted with `npm run bench -- --accept` and committed.",
@@ -113,7 +115,9 @@ export function pageOf(figures: readonly Measured[], real?: readonly Measured[])
     "## What others pay",
     `Not of this run: measured once from the peers' source, as whole cold transactions under forge 1.7.1 with \`isolate = true\`. Beside them what comes nearest to it with us, with ${most} agents.`,
     table(["peer", "operation", "Bulkhead's", "gas", "Bulkhead", "ratio", "the peer's growth"], published, 3),
-    ...(explained.length === 0 ? [] : [WHERE, ...explained.flatMap(explain)]),
+    ...(explained.length + explainedOnReal.length === 0 ? [] : [WHERE]),
+    ...explained.flatMap((figure) => explain(figure, "")),
+    ...explainedOnReal.flatMap((figure) => explain(figure, " (real EigenLayer)")),
   ];
   return `${parts.join("\n\n")}\n`;
 }
@@ -132,7 +136,7 @@ function concerned(figure: Figure, misses: readonly Figure[]): boolean {
   );
 }
 
-function explain(figure: Measured): string[] {
+function explain(figure: Measured, where: string): string[] {
   const found = figure.breakdown;
   if (!found) return [];
   const used = CLASSES.filter((name) => found.lines.some(({ gas }) => gas[name] > 0));
@@ -148,7 +152,7 @@ function explain(figure: Measured): string[] {
   ) as Breakdown["lines"][number]["gas"];
   const only = (name: string, value: number) => [name, ...used.map(() => ""), number(value)];
   return [
-    `### ${figureName(figure)}: ${number(figure.value)}`,
+    `### ${figureName(figure)}${where}: ${number(figure.value)}`,
     table(
       ["contract", ...used, "all"],
       [
