@@ -44,7 +44,7 @@ interface IStakingModule {
     function claimUnstaked(uint256 maxRequests) external returns (uint256 assets);
 
     /// @notice Wei of tokens not in the exit queue, and wei in it (the smaller of what was asked for and what the shares
-    /// are worth), rounded down.
+    /// are worth), rounded down. They rise from 0 only in a call of StakeManager: until then the tier does not ask.
     function value() external view returns (uint256 loose, uint256 unstaking);
 
     /// @notice What the protocol takes now (wei); 0 while it is paused.
