@@ -30,6 +30,8 @@ import { deployRealEigenLayer, WITNESS } from "./deploy.ts";
 
 const SKIPPED = 77;
 const PARTS = ["compare", "integration", "scenario"] as const;
+/** Tests that are about AccessManager and Safes: EigenLayer has no part in them. */
+const ABOUT_ROLES = ["handover", "roles", "safe"];
 
 const options = z
   .object({
@@ -164,9 +166,6 @@ function keep(result: Comparison): string {
   writeFileSync(file, text);
   return `Both states: ${file}\nAgain: node test/eigenlayer/run.ts --only compare --seed ${result.seed} --steps ${result.steps}`;
 }
-
-/** Tests that are about AccessManager and Safes: EigenLayer has no part in them. */
-const ABOUT_ROLES = ["handover", "roles", "safe"];
 
 /** The integration tests again, on the real bytecode: they ask `deployEigenLayer`, which follows the variable. */
 async function integration(): Promise<void> {
