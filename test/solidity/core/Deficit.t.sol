@@ -235,12 +235,16 @@ contract DeficitTest is UnitFixture {
         assertEq(d.tier.books().senior, before.senior);
     }
 
+    /// Also where one sync finds both the end of the old one and the new loss: each has its event.
     function test_ANewLossAfterwardsIsANewDeficit() public {
         _fund();
         _hurt();
-        vm.warp(_deficit().closesAt + 5 days);
+        ITier.Deficit memory old = _deficit();
+        vm.warp(old.closesAt + 5 days);
         _slash(d, 4, 1, 1e18);
         uint256 senior = d.tier.books().senior;
+        vm.expectEmit(address(d.tier));
+        emit ITier.DeficitClosed(old.outstanding);
         d.tier.sync();
         assertEq(_deficit().openedAt, block.timestamp);
         assertEq(_deficit().outstanding, senior - d.tier.books().senior);
