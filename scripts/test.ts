@@ -125,6 +125,7 @@ function stages(): Stage[] {
       about: "the protocol on a real chain process",
       ...nodeTests("test/integration/**/*.test.ts"),
     },
+    { name: "keeper", about: "the keeper: plan, journal, faults, kills", ...nodeTests("test/keeper/**/*.test.ts") },
     {
       name: "gas",
       about: "the gas of each operation against the committed figures (bench/gas.json)",
