@@ -61,8 +61,11 @@ export interface Refusal {
  */
 export interface Sender {
   readonly address: string;
-  /** Simulates, drops what is refused, writes the intent down, signs and sends. */
-  offer(batch: Batch, head: BlockRef): Promise<Outcome>;
+  /**
+   * Simulates, drops what is refused, writes the intent down, signs and sends. Protection is simulated by `agreement` RPCs
+   * (by default as many as the configuration says); RpcDisagreement where they differ, and nothing is sent.
+   */
+  offer(batch: Batch, head: BlockRef, agreement?: number): Promise<Outcome>;
   /** Looks after what is in flight: receipts, replacements, drops, reorgs, finality. Call it on every head. */
   tend(head: BlockRef, final: BlockRef): Promise<readonly Entry[]>;
   /** What is not final yet. */
