@@ -1,0 +1,461 @@
+/**
+ * What the keeper measures, in Prometheus' text format. The daemon calls the methods below and knows nothing of
+ * Prometheus; the names, units and explanations are all here. Counters begin at zero with each process.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { Urgency } from "../plan/types.ts";
+import type { BlockRef, Pulse, TierRef, TierState } from "../state/types.ts";
+import type { Batch, Entry, Outcome, Refusal } from "../transactions/types.ts";
+
+/** What a turn of the loop was busy with. */
+export type Work = "idle" | "protection" | "routine";
+
+export interface MetricsOptions {
+  readonly chainId: number;
+  readonly version?: string;
+  /** Without one: the keeper has no key. */
+  readonly address?: string | undefined;
+  readonly dryRun?: boolean;
+  readonly minBalance?: bigint;
+  /** Memory, garbage collection and event loop of this process as well. */
+  readonly processMetrics?: boolean;
+}
+
+const WAD = 10n ** 18n;
+const WEI_P = 10n ** 27n;
+/** U where there is exposure and no cover: all that a uint256 can say. */
+const UNBOUNDED = 1n << 200n;
+
+/** Metrics are for eyes and thresholds, so a double is enough here; no decision is made on one. */
+const toNumber = (value: bigint, unit: bigint): number =>
+  value >= UNBOUNDED ? Number.POSITIVE_INFINITY : Number(value / unit) + Number(value % unit) / Number(unit);
+const eth = (wei: bigint): number => toNumber(wei, WAD);
+const flag = (value: boolean): number => (value ? 1 : 0);
+const bits = (value: bigint): number => [...value.toString(2)].filter((bit) => bit === "1").length;
+
+export class Metrics {
+  readonly registry = new Registry();
+  readonly #names = new Map<string, string>();
+  readonly #hosts = new Map<string, string>();
+  readonly #uncoveredSince = new Map<string, number>();
+
+  readonly #info = this.#gauge("bulkhead_keeper_info", "Always 1; the labels say which keeper this is.", [
+    "version",
+    "chain_id",
+    "address",
+    "dry_run",
+  ]);
+
+  // --- tiers, from the pulse of every block ---
+  readonly #tierInfo = this.#gauge("bulkhead_tier_info", "Always 1; the address of a tier that is kept.", [
+    "tier",
+    "address",
+  ]);
+  readonly #readable = this.#tier("readable", "1 while EigenLayer and the staking protocol can be read for the tier.");
+  readonly #utilisation = this.#tier(
+    "utilisation_ratio",
+    "U, the utilisation of the cover as a sync now would find it; the tier is covered while it is at most 1.",
+  );
+  readonly #exposure = this.#tier("exposure_eth", "L_k, what the k largest slasher groups could take, in ETH.");
+  readonly #cover = this.#tier("cover_eth", "R + J, reserve and junior book, in ETH.");
+  readonly #value = this.#tier("value_eth", "V, all that the tier owns, in ETH.");
+  readonly #covered = this.#tier("covered", "1 while U is at most 1.");
+  readonly #since = this.#tier(
+    "uncovered_since_timestamp_seconds",
+    "Chain time of the block in which this process first saw the tier uncovered; 0 while it is covered.",
+  );
+  readonly #lastSync = this.#tier("last_sync_timestamp_seconds", "Chain time of the tier's last stored sync.");
+  readonly #freshUntil = this.#tier(
+    "fresh_until_timestamp_seconds",
+    "Chain time until which every operator set counts as looked at; afterwards the next sync pokes.",
+  );
+  readonly #slashed = this.#tier("slashed_agents", "Agents whose slash no sync has booked yet.");
+  readonly #unwinding = this.#tier(
+    "unwinding_links",
+    "Links of quarantined operator sets whose allocation is not on its way to zero.",
+  );
+  readonly #changed = this.#tier(
+    "changed_sets",
+    "Operator sets with exposure whose slasher or pending slasher differs from what the tier last saw.",
+  );
+
+  // --- tiers, from the full state of the routine rounds ---
+  readonly #book = this.#gauge("bulkhead_tier_book_eth", "A tier's books, in ETH.", ["tier", "book"]);
+  readonly #queue = this.#gauge("bulkhead_tier_queue_shares", "Shares that wait for their exit, in whole shares.", [
+    "tier",
+    "tranche",
+  ]);
+  readonly #finalisable = this.#gauge(
+    "bulkhead_tier_queue_finalisable_shares",
+    "Waiting shares that could be paid now, in whole shares.",
+    ["tier", "tranche"],
+  );
+  readonly #idle = this.#tier("idle_eth", "WETH in the tier, in ETH.");
+  readonly #deployable = this.#tier("deployable_eth", "Idle WETH that no queue and no buffer claims, in ETH.");
+  readonly #withdrawing = this.#tier("withdrawing_eth", "Stake in EigenLayer's withdrawal queue, in ETH.");
+  readonly #unstaking = this.#tier("unstaking_eth", "What waits in the staking token's own exit queue, in ETH.");
+  readonly #requests = this.#gauge("bulkhead_tier_unstake_requests", "Requests in the staking token's exit queue.", [
+    "tier",
+    "state",
+  ]);
+  readonly #paused = this.#tier("entries_paused", "1 while the guardian has paused entries.");
+  readonly #deficit = this.#tier("deficit_eth", "What an open Deficit still owes, in ETH; 0 without one.");
+  readonly #quarantined = this.#tier("quarantined_sets", "Operator sets in quarantine.");
+
+  // --- the loop ---
+  readonly #head = this.#gauge("bulkhead_keeper_head_block", "Number of the last head that was looked at.");
+  readonly #headTime = this.#gauge("bulkhead_keeper_head_timestamp_seconds", "Chain time of the last head.");
+  readonly #headSeen = this.#gauge(
+    "bulkhead_keeper_head_seen_timestamp_seconds",
+    "Wall clock time at which the last new head was seen.",
+  );
+  readonly #final = this.#gauge("bulkhead_keeper_final_block", "Number of the last final block that was seen.");
+  readonly #step = this.#histogram(
+    "bulkhead_keeper_step_duration_seconds",
+    "How long a turn of the loop took.",
+    [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
+    ["work"],
+  );
+  readonly #stepTime = this.#gauge(
+    "bulkhead_keeper_last_step_timestamp_seconds",
+    "Wall clock time at which the loop last finished a turn.",
+  );
+  readonly #routineTime = this.#gauge(
+    "bulkhead_keeper_last_routine_timestamp_seconds",
+    "Wall clock time at which routine work was last planned without an error.",
+  );
+  readonly #stepErrors = this.#counter("bulkhead_keeper_step_errors_total", "Turns of the loop that failed.", ["work"]);
+  readonly #reorgs = this.#counter("bulkhead_keeper_reorgs_total", "Reorganisations of the chain that were seen.");
+  readonly #reorgDepth = this.#gauge("bulkhead_keeper_reorg_depth_blocks", "Depth of the last reorganisation.");
+  readonly #skew = this.#gauge(
+    "bulkhead_keeper_clock_skew_seconds",
+    "Time of the last head, when it was new, ahead of this machine's clock (negative: behind it).",
+  );
+
+  // --- what it did, and what it cost ---
+  readonly #actions = this.#counter(
+    "bulkhead_keeper_actions_total",
+    "Actions by what came of them: done, failed (tried in a transaction, no effect), refused (by the simulation).",
+    ["tier", "job", "outcome"],
+  );
+  readonly #offers = this.#counter(
+    "bulkhead_keeper_offers_total",
+    "Batches of actions by what came of the offer: sent, refused, busy, dear (fees above the cap), poor, dry.",
+    ["tier", "urgency", "outcome"],
+  );
+  readonly #transactions = this.#counter(
+    "bulkhead_keeper_transactions_total",
+    "Transactions at their end: succeeded, reverted, abandoned.",
+    ["urgency", "outcome"],
+  );
+  readonly #gas = this.#counter(
+    "bulkhead_keeper_gas_total",
+    "Gas that was paid for, by job; a transaction's gas is shared equally by its actions.",
+    ["job", "outcome"],
+  );
+  readonly #spent = this.#counter(
+    "bulkhead_keeper_spent_eth_total",
+    "ETH that was paid for gas, by job; a transaction's cost is shared equally by its actions.",
+    ["job", "outcome"],
+  );
+  readonly #latency = this.#histogram(
+    "bulkhead_keeper_unwind_latency_blocks",
+    "Blocks from the one with the slash to the one with its unwind.",
+    [1, 2, 3, 5, 10, 25, 50, 100, 300],
+    ["tier"],
+  );
+  readonly #balance = this.#gauge("bulkhead_keeper_balance_eth", "ETH in the keeper's wallet.");
+  readonly #minBalance = this.#gauge(
+    "bulkhead_keeper_min_balance_eth",
+    "Balance below which the rest is kept for protection (fees.min_balance_eth).",
+  );
+  readonly #inFlight = this.#gauge("bulkhead_keeper_in_flight", "Transactions that are not final.", [
+    "urgency",
+    "stage",
+  ]);
+  readonly #unminedSince = this.#gauge(
+    "bulkhead_keeper_oldest_unmined_timestamp_seconds",
+    "Wall clock time of the oldest transaction that no block has; 0 without one.",
+    ["urgency"],
+  );
+
+  // --- RPCs ---
+  readonly #rpcHealthy = this.#gauge("bulkhead_keeper_rpc_healthy", "1 while the RPC is used.", ["rpc"]);
+  readonly #rpcHead = this.#gauge("bulkhead_keeper_rpc_head_block", "Last head that the RPC told.", ["rpc"]);
+  readonly #rpcRequests = this.#counter("bulkhead_keeper_rpc_requests_total", "Calls to an RPC.", ["rpc", "method"]);
+  readonly #rpcErrors = this.#counter("bulkhead_keeper_rpc_errors_total", "Calls that an RPC did not answer well.", [
+    "rpc",
+    "kind",
+  ]);
+  readonly #rpcSeconds = this.#histogram(
+    "bulkhead_keeper_rpc_duration_seconds",
+    "How long an RPC took to answer.",
+    [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    ["rpc"],
+  );
+  readonly #rpcBytes = this.#counter("bulkhead_keeper_rpc_bytes_total", "Bytes to and from an RPC.", [
+    "rpc",
+    "direction",
+  ]);
+  readonly #disagreements = this.#counter(
+    "bulkhead_keeper_rpc_disagreements_total",
+    "Times that RPCs gave different answers about the same block.",
+  );
+
+  constructor(options: MetricsOptions) {
+    this.#info.set(
+      {
+        version: options.version ?? "",
+        chain_id: String(options.chainId),
+        address: options.address ?? "",
+        dry_run: String(options.dryRun ?? false),
+      },
+      1,
+    );
+    this.#minBalance.set(eth(options.minBalance ?? 0n));
+    // so that a first increase is seen as one, which Prometheus cannot do with a series that begins at 1
+    this.#disagreements.inc(0);
+    this.#reorgs.inc(0);
+    for (const work of ["idle", "protection", "routine"]) this.#stepErrors.inc({ work }, 0);
+    for (const urgency of ["protection", "routine"])
+      for (const outcome of ["succeeded", "reverted", "abandoned"]) this.#transactions.inc({ urgency, outcome }, 0);
+    if (options.processMetrics ?? true) collectDefaultMetrics({ register: this.registry });
+  }
+
+  /** All of it, as Prometheus reads it. */
+  text(): Promise<string> {
+    return this.registry.metrics();
+  }
+
+  get contentType(): string {
+    return this.registry.contentType;
+  }
+
+  /** The tiers that are kept, with the names under which they appear. Those that are not named any more disappear. */
+  keep(tiers: readonly Pick<TierRef, "address" | "name">[]): void {
+    const before = new Map(this.#names);
+    this.#names.clear();
+    const taken = new Set<string>();
+    for (const { address, name } of tiers) {
+      const label = taken.has(name) ? `${name} ${address}` : name;
+      taken.add(label);
+      this.#names.set(address.toLowerCase(), label);
+    }
+    const gone = [...before].filter(([address, name]) => this.#names.get(address) !== name).map(([, name]) => name);
+    if (gone.length > 0) {
+      // gauges only: what a counter has counted stays true
+      for (const metric of [this.#tierInfo, ...this.#tierGauges]) metric.reset();
+      this.#uncoveredSince.clear();
+    }
+    for (const { address } of tiers) {
+      const tier = this.#nameOf(address);
+      this.#tierInfo.set({ tier, address }, 1);
+      for (const urgency of ["protection", "routine"]) this.#offers.inc({ tier, urgency, outcome: "sent" }, 0);
+    }
+  }
+
+  /** What a block's pulse says. */
+  pulse(block: BlockRef, pulses: readonly Pulse[]): void {
+    for (const one of pulses) {
+      const tier = this.#nameOf(one.address);
+      this.#readable.set({ tier }, flag(one.readable));
+      if (!one.readable) continue; // the rest means nothing, so the last true figures stay
+      this.#utilisation.set({ tier }, toNumber(one.utilisation, WAD));
+      this.#exposure.set({ tier }, toNumber(one.exposed, WEI_P));
+      this.#cover.set({ tier }, eth(one.cover));
+      this.#value.set({ tier }, eth(one.value));
+      this.#lastSync.set({ tier }, one.lastSync);
+      this.#freshUntil.set({ tier }, one.freshUntil);
+      this.#slashed.set({ tier }, bits(one.slashedAgents));
+      this.#unwinding.set({ tier }, one.unwinding);
+      this.#changed.set({ tier }, bits(one.changedSets));
+      const covered = one.utilisation <= WAD;
+      const since = covered ? 0 : (this.#uncoveredSince.get(tier) ?? block.timestamp);
+      if (covered) this.#uncoveredSince.delete(tier);
+      else this.#uncoveredSince.set(tier, since);
+      this.#covered.set({ tier }, flag(covered));
+      this.#since.set({ tier }, since);
+    }
+  }
+
+  /** What a round's full states say beyond the pulse. */
+  states(tiers: readonly TierState[]): void {
+    for (const one of tiers) {
+      if (!one.readable) continue;
+      const tier = this.#nameOf(one.address);
+      for (const book of ["reserve", "junior", "senior", "gains"] as const)
+        this.#book.set({ tier, book }, eth(one.books[book]));
+      for (const tranche of ["senior", "junior"] as const) {
+        this.#queue.set({ tier, tranche }, eth(one[tranche].queued));
+        this.#finalisable.set({ tier, tranche }, eth(one[tranche].finalisable));
+      }
+      this.#idle.set({ tier }, eth(one.idle));
+      this.#deployable.set({ tier }, eth(one.deployable));
+      this.#withdrawing.set({ tier }, eth(one.queued));
+      this.#unstaking.set({ tier }, eth(one.unstaking));
+      for (const state of ["open", "claimable"] as const)
+        this.#requests.set({ tier, state }, one.unstakeRequests[state]);
+      this.#paused.set({ tier }, flag(one.entriesPaused));
+      this.#deficit.set({ tier }, eth(one.deficit.outstanding));
+      this.#quarantined.set({ tier }, one.sets.filter((set) => set.quarantined).length);
+    }
+  }
+
+  /** A new head, and the wall clock (seconds) at which it was seen. */
+  head(block: BlockRef, seenAt: number): void {
+    this.#head.set(block.number);
+    this.#headTime.set(block.timestamp);
+    this.#headSeen.set(seenAt);
+    this.#skew.set(block.timestamp - seenAt);
+  }
+
+  final(number: number): void {
+    this.#final.set(number);
+  }
+
+  reorg(depth: number): void {
+    this.#reorgs.inc();
+    this.#reorgDepth.set(depth);
+  }
+
+  /** A turn of the loop that ended at `now` (seconds), well or not. */
+  step(work: Work, duration: number, now: number, failed = false): void {
+    this.#step.observe({ work }, duration);
+    this.#stepTime.set(now);
+    if (failed) this.#stepErrors.inc({ work });
+    else if (work === "routine") this.#routineTime.set(now);
+  }
+
+  /** What came of an offer, with what the simulation refused of it. */
+  offered(batch: Batch, outcome: Outcome): void {
+    this.#offers.inc({ tier: this.#nameOf(batch.tier), urgency: batch.urgency, outcome: outcome.kind });
+    if ("dropped" in outcome) this.refused(outcome.dropped);
+  }
+
+  refused(refusals: readonly Refusal[]): void {
+    for (const { action } of refusals)
+      this.#actions.inc({ tier: this.#nameOf(action.tier), job: action.job, outcome: "refused" });
+  }
+
+  /** A transaction came to its end: its block is final, or it was abandoned. Call it once for each. */
+  settled(entry: Entry): void {
+    const outcome = entry.stage === "abandoned" ? "abandoned" : entry.succeeded ? "succeeded" : "reverted";
+    this.#transactions.inc({ urgency: entry.urgency, outcome });
+    if (entry.stage === "abandoned") return;
+    const count = BigInt(Math.max(entry.actions.length, 1));
+    entry.actions.forEach((action, i) => {
+      const result = entry.done?.[i] ? "done" : "failed";
+      this.#actions.inc({ tier: this.#nameOf(action.tier), job: action.job, outcome: result });
+      this.#gas.inc({ job: action.job, outcome: result }, Number((entry.gasUsed ?? 0n) / count));
+      this.#spent.inc({ job: action.job, outcome: result }, eth((entry.paid ?? 0n) / count));
+    });
+  }
+
+  /** A slash was answered: `blocks` after the block that it was in. */
+  unwound(tier: string, blocks: number): void {
+    this.#latency.observe({ tier: this.#nameOf(tier) }, blocks);
+  }
+
+  balance(wei: bigint): void {
+    this.#balance.set(eth(wei));
+  }
+
+  inFlight(entries: readonly Entry[]): void {
+    const urgencies: readonly Urgency[] = ["protection", "routine"];
+    for (const urgency of urgencies) {
+      const mine = entries.filter((entry) => entry.urgency === urgency);
+      for (const stage of ["intended", "sent", "mined"] as const)
+        this.#inFlight.set({ urgency, stage }, mine.filter((entry) => entry.stage === stage).length);
+      const unmined = mine.filter((entry) => entry.stage === "intended" || entry.stage === "sent");
+      this.#unminedSince.set({ urgency }, unmined.length === 0 ? 0 : Math.min(...unmined.map((one) => one.createdAt)));
+    }
+  }
+
+  /** One answer of an RPC, or the lack of one; `error` is the kind of failure in a word or two ("timeout"). */
+  rpc(
+    url: string,
+    answer: {
+      readonly method: string;
+      readonly seconds: number;
+      readonly sent: number;
+      readonly received: number;
+      readonly error?: string | undefined;
+    },
+  ): void {
+    const rpc = this.#hostOf(url);
+    this.#rpcRequests.inc({ rpc, method: answer.method });
+    this.#rpcSeconds.observe({ rpc }, answer.seconds);
+    this.#rpcBytes.inc({ rpc, direction: "sent" }, answer.sent);
+    this.#rpcBytes.inc({ rpc, direction: "received" }, answer.received);
+    if (answer.error !== undefined) this.#rpcErrors.inc({ rpc, kind: answer.error });
+  }
+
+  rpcHealth(url: string, healthy: boolean, head?: number): void {
+    const rpc = this.#hostOf(url);
+    this.#rpcHealthy.set({ rpc }, flag(healthy));
+    if (head !== undefined) this.#rpcHead.set({ rpc }, head);
+  }
+
+  disagreement(): void {
+    this.#disagreements.inc();
+  }
+
+  #nameOf(address: string): string {
+    return this.#names.get(address.toLowerCase()) ?? address;
+  }
+
+  /** An RPC's host: its path and query may hold a secret. */
+  #hostOf(url: string): string {
+    const known = this.#hosts.get(url);
+    if (known !== undefined) return known;
+    const host = URL.canParse(url) ? new URL(url).host : "unnamed";
+    const twins = [...this.#hosts.values()].filter((one) => one === host || one.startsWith(`${host} `)).length;
+    const name = twins === 0 ? host : `${host} ${twins + 1}`;
+    this.#hosts.set(url, name);
+    return name;
+  }
+
+  get #tierGauges(): readonly Gauge[] {
+    return [
+      this.#readable,
+      this.#utilisation,
+      this.#exposure,
+      this.#cover,
+      this.#value,
+      this.#covered,
+      this.#since,
+      this.#lastSync,
+      this.#freshUntil,
+      this.#slashed,
+      this.#unwinding,
+      this.#changed,
+      this.#book,
+      this.#queue,
+      this.#finalisable,
+      this.#idle,
+      this.#deployable,
+      this.#withdrawing,
+      this.#unstaking,
+      this.#requests,
+      this.#paused,
+      this.#deficit,
+      this.#quarantined,
+    ];
+  }
+
+  #gauge(name: string, help: string, labelNames: string[] = []): Gauge {
+    return new Gauge({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  #tier(name: string, help: string): Gauge {
+    return this.#gauge(`bulkhead_tier_${name}`, help, ["tier"]);
+  }
+
+  #counter(name: string, help: string, labelNames: string[] = []): Counter {
+    return new Counter({ name, help, labelNames, registers: [this.registry] });
+  }
+
+  #histogram(name: string, help: string, buckets: number[], labelNames: string[] = []): Histogram {
+    return new Histogram({ name, help, buckets, labelNames, registers: [this.registry] });
+  }
+}
