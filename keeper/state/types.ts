@@ -21,6 +21,11 @@ export interface TierRef {
   readonly mandate: string;
   readonly module: string;
   readonly rewards: string;
+  readonly factory: string;
+  /** EigenLayer's, for deallocation queues. */
+  readonly allocationManager: string;
+  /** The strategy that the tier restakes in. */
+  readonly strategy: string;
 }
 
 export interface TierState extends TierRef {
