@@ -14,6 +14,8 @@ export interface CallRequest {
   readonly data: string;
   readonly from?: string | undefined;
   readonly gas?: bigint | undefined;
+  /** Throws if the answer cannot be what was asked for: then it is an error of that RPC, and the next is asked. */
+  readonly check?: ((answer: string) => void) | undefined;
 }
 
 export interface TransactionReceipt {
@@ -41,12 +43,15 @@ export interface Chain {
   agreedCall(request: CallRequest, at: At, needed: number): Promise<string>;
   code(address: string, at: At): Promise<string>;
   balance(address: string, at: At): Promise<bigint>;
-  /** Number of transactions of an account; with "pending", those in the mempool too. The largest that any RPC knows. */
+  /**
+   * Number of transactions of an account; with "pending", those in the mempool too: the largest that any RPC knows. Of
+   * mined ones, where three RPCs or more answer, the largest that two of them know, so that one cannot invent any.
+   */
   nonce(address: string, at: "latest" | "pending" | "finalized"): Promise<number>;
   receipt(hash: string): Promise<TransactionReceipt | undefined>;
   /** Whether any RPC knows the transaction, mined or not. */
   knows(hash: string): Promise<boolean>;
-  /** Sends to all RPCs; returns when the first has taken it. */
+  /** Sends to all RPCs; returns the hash when the first has taken it; TransactionRefused if none does. */
   broadcast(raw: string): Promise<string>;
   logs(filter: {
     readonly address: readonly string[];
@@ -60,6 +65,25 @@ export interface Chain {
 /** No RPC answered, or each answered with an error that is not the contract's. */
 export class RpcError extends Error {
   override readonly name: string = "RpcError";
+}
+
+/** No RPC knows the block: it was taken back, or they are all behind. */
+export class BlockUnknown extends RpcError {
+  override readonly name = "BlockUnknown";
+}
+
+export const REFUSALS = ["nonce too low", "underpriced", "insufficient funds", "other"] as const;
+
+/** Every RPC that answered refuses the transaction. */
+export class TransactionRefused extends RpcError {
+  override readonly name = "TransactionRefused";
+  /** "underpriced": as a replacement, or for the mempool at all. */
+  readonly reason: (typeof REFUSALS)[number];
+
+  constructor(reason: (typeof REFUSALS)[number], message: string) {
+    super(message);
+    this.reason = reason;
+  }
 }
 
 /** The contract reverted: its data, to be explained by ABI. Not the RPC's fault, so no other RPC is asked. */
