@@ -7,29 +7,17 @@ import { createHash } from "node:crypto";
 import { pino } from "pino";
 import { prettyFactory } from "pino-pretty";
 import type { Config } from "../config/schema.ts";
+import type * as ports from "../daemon/ports.ts";
 import type { Action } from "../plan/types.ts";
 import type { Entry } from "../transactions/types.ts";
 
-/** What a line says beside its sentence. Amounts in wei as bigint. */
-export interface Details {
-  readonly tier?: string | undefined;
-  readonly job?: string | undefined;
-  readonly reason?: string | undefined;
-  readonly hash?: string | undefined;
-  /** Wei that were paid. */
-  readonly cost?: bigint | undefined;
-  readonly block?: number | undefined;
-  readonly error?: unknown;
-  readonly [more: string]: unknown;
-}
-
-export interface Log {
-  trace(sentence: string, details?: Details): void;
-  debug(sentence: string, details?: Details): void;
-  info(sentence: string, details?: Details): void;
-  warn(sentence: string, details?: Details): void;
-  error(sentence: string, details?: Details): void;
-}
+/**
+ * A line's fields, where they apply: `tier`, `job`, `reason`, `hash`, `cost` (wei that were paid, bigint), `block`, `error`.
+ * Whatever else there is comes after them.
+ */
+export type Log = ports.Log & {
+  trace(fields: object, message: string): void;
+};
 
 /** Where lines go; process.stdout is one. */
 export interface Output {
@@ -54,7 +42,6 @@ const SECRET_NAMES = [
   "mnemonic",
   "secret",
   "authorization",
-  "token",
 ];
 
 export function createLog(options: LogOptions = {}): Log {
@@ -75,8 +62,8 @@ export function createLog(options: LogOptions = {}): Log {
   );
   const line =
     (level: (typeof LEVELS)[number]) =>
-    (sentence: string, details: Details = {}): void => {
-      if (logger.isLevelEnabled(level)) logger[level](plain(details), sentence);
+    (fields: object, message: string): void => {
+      if (logger.isLevelEnabled(level)) logger[level](plain(fields), message);
     };
   return {
     trace: line("trace"),
@@ -136,8 +123,8 @@ function people(output: Output, colorize: boolean): Output {
   return { write: (line) => output.write(format(line)) };
 }
 
-/** Details as JSON can hold them: bigints as digits, errors with their message, secrets masked. */
-function plain(value: Details): Record<string, unknown> {
+/** Fields as JSON can hold them: bigints as digits, errors with their message, secrets masked. */
+function plain(value: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, toPlain(one, name, 0)]));
 }
 

@@ -3,12 +3,10 @@
  * Prometheus; the names, units and explanations are all here. Counters begin at zero with each process.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import type { Urgency } from "../plan/types.ts";
+import type * as ports from "../daemon/ports.ts";
+import type { Job, Urgency } from "../plan/types.ts";
 import type { BlockRef, Pulse, TierRef, TierState } from "../state/types.ts";
-import type { Batch, Entry, Outcome, Refusal } from "../transactions/types.ts";
-
-/** What a turn of the loop was busy with. */
-export type Work = "idle" | "protection" | "routine";
+import type { Entry, Outcome } from "../transactions/types.ts";
 
 export interface MetricsOptions {
   readonly chainId: number;
@@ -19,12 +17,17 @@ export interface MetricsOptions {
   readonly minBalance?: bigint;
   /** Memory, garbage collection and event loop of this process as well. */
   readonly processMetrics?: boolean;
+  /** Wall clock in seconds. */
+  readonly clock?: () => number;
 }
 
 const WAD = 10n ** 18n;
 const WEI_P = 10n ** 27n;
 /** U where there is exposure and no cover: all that a uint256 can say. */
 const UNBOUNDED = 1n << 200n;
+
+/** Transactions of which it is remembered that they were counted; far more than can be in flight. */
+const REMEMBERED = 1_000;
 
 /** Metrics are for eyes and thresholds, so a double is enough here; no decision is made on one. */
 const toNumber = (value: bigint, unit: bigint): number =>
@@ -33,11 +36,12 @@ const eth = (wei: bigint): number => toNumber(wei, WAD);
 const flag = (value: boolean): number => (value ? 1 : 0);
 const bits = (value: bigint): number => [...value.toString(2)].filter((bit) => bit === "1").length;
 
-export class Metrics {
+export class Metrics implements ports.Metrics {
   readonly registry = new Registry();
   readonly #names = new Map<string, string>();
   readonly #hosts = new Map<string, string>();
-  readonly #uncoveredSince = new Map<string, number>();
+  readonly #counted = new Set<number>();
+  readonly #clock: () => number;
 
   readonly #info = this.#gauge("bulkhead_keeper_info", "Always 1; the labels say which keeper this is.", [
     "version",
@@ -62,7 +66,7 @@ export class Metrics {
   readonly #covered = this.#tier("covered", "1 while U is at most 1.");
   readonly #since = this.#tier(
     "uncovered_since_timestamp_seconds",
-    "Chain time of the block in which this process first saw the tier uncovered; 0 while it is covered.",
+    "Chain time of the block since which the tier is uncovered; 0 while it is covered.",
   );
   readonly #lastSync = this.#tier("last_sync_timestamp_seconds", "Chain time of the tier's last stored sync.");
   readonly #freshUntil = this.#tier(
@@ -79,7 +83,11 @@ export class Metrics {
     "Operator sets with exposure whose slasher or pending slasher differs from what the tier last saw.",
   );
 
-  // --- tiers, from the full state of the routine rounds ---
+  // --- tiers, from their full state ---
+  readonly #readAt = this.#tier(
+    "read_timestamp_seconds",
+    "Wall clock time at which the whole tier was last read, as every round of routine work does.",
+  );
   readonly #book = this.#gauge("bulkhead_tier_book_eth", "A tier's books, in ETH.", ["tier", "book"]);
   readonly #queue = this.#gauge("bulkhead_tier_queue_shares", "Shares that wait for their exit, in whole shares.", [
     "tier",
@@ -114,22 +122,23 @@ export class Metrics {
     "bulkhead_keeper_step_duration_seconds",
     "How long a turn of the loop took.",
     [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
-    ["work"],
   );
   readonly #stepTime = this.#gauge(
     "bulkhead_keeper_last_step_timestamp_seconds",
     "Wall clock time at which the loop last finished a turn.",
   );
-  readonly #routineTime = this.#gauge(
-    "bulkhead_keeper_last_routine_timestamp_seconds",
-    "Wall clock time at which routine work was last planned without an error.",
+  readonly #goodStepTime = this.#gauge(
+    "bulkhead_keeper_last_good_step_timestamp_seconds",
+    "Wall clock time at which the loop last finished a turn without an error.",
   );
-  readonly #stepErrors = this.#counter("bulkhead_keeper_step_errors_total", "Turns of the loop that failed.", ["work"]);
+  readonly #errors = this.#counter("bulkhead_keeper_errors_total", "Errors that the loop survived, by their class.", [
+    "kind",
+  ]);
   readonly #reorgs = this.#counter("bulkhead_keeper_reorgs_total", "Reorganisations of the chain that were seen.");
   readonly #reorgDepth = this.#gauge("bulkhead_keeper_reorg_depth_blocks", "Depth of the last reorganisation.");
   readonly #skew = this.#gauge(
     "bulkhead_keeper_clock_skew_seconds",
-    "Time of the last head, when it was new, ahead of this machine's clock (negative: behind it).",
+    "How far this machine's clock is ahead of the last head's time, when that was new.",
   );
 
   // --- what it did, and what it cost ---
@@ -141,7 +150,12 @@ export class Metrics {
   readonly #offers = this.#counter(
     "bulkhead_keeper_offers_total",
     "Batches of actions by what came of the offer: sent, refused, busy, dear (fees above the cap), poor, dry.",
-    ["tier", "urgency", "outcome"],
+    ["urgency", "outcome"],
+  );
+  readonly #races = this.#counter(
+    "bulkhead_keeper_races_lost_total",
+    "Transactions whose work somebody else had done first, so that their gas was for nothing.",
+    ["tier"],
   );
   readonly #transactions = this.#counter(
     "bulkhead_keeper_transactions_total",
@@ -214,11 +228,12 @@ export class Metrics {
     );
     this.#minBalance.set(eth(options.minBalance ?? 0n));
     // so that a first increase is seen as one, which Prometheus cannot do with a series that begins at 1
-    this.#disagreements.inc(0);
-    this.#reorgs.inc(0);
-    for (const work of ["idle", "protection", "routine"]) this.#stepErrors.inc({ work }, 0);
-    for (const urgency of ["protection", "routine"])
+    for (const urgency of ["protection", "routine"]) {
       for (const outcome of ["succeeded", "reverted", "abandoned"]) this.#transactions.inc({ urgency, outcome }, 0);
+      for (const outcome of ["sent", "refused", "busy", "dear", "poor", "dry"])
+        this.#offers.inc({ urgency, outcome }, 0);
+    }
+    this.#clock = options.clock ?? (() => Date.now() / 1000);
     if (options.processMetrics ?? true) collectDefaultMetrics({ register: this.registry });
   }
 
@@ -231,86 +246,16 @@ export class Metrics {
     return this.registry.contentType;
   }
 
-  /** The tiers that are kept, with the names under which they appear. Those that are not named any more disappear. */
-  keep(tiers: readonly Pick<TierRef, "address" | "name">[]): void {
-    const before = new Map(this.#names);
-    this.#names.clear();
-    const taken = new Set<string>();
-    for (const { address, name } of tiers) {
-      const label = taken.has(name) ? `${name} ${address}` : name;
-      taken.add(label);
-      this.#names.set(address.toLowerCase(), label);
-    }
-    const gone = [...before].filter(([address, name]) => this.#names.get(address) !== name).map(([, name]) => name);
-    if (gone.length > 0) {
-      // gauges only: what a counter has counted stays true
-      for (const metric of [this.#tierInfo, ...this.#tierGauges]) metric.reset();
-      this.#uncoveredSince.clear();
-    }
-    for (const { address } of tiers) {
-      const tier = this.#nameOf(address);
-      this.#tierInfo.set({ tier, address }, 1);
-      for (const urgency of ["protection", "routine"]) this.#offers.inc({ tier, urgency, outcome: "sent" }, 0);
-    }
-  }
-
-  /** What a block's pulse says. */
-  pulse(block: BlockRef, pulses: readonly Pulse[]): void {
-    for (const one of pulses) {
-      const tier = this.#nameOf(one.address);
-      this.#readable.set({ tier }, flag(one.readable));
-      if (!one.readable) continue; // the rest means nothing, so the last true figures stay
-      this.#utilisation.set({ tier }, toNumber(one.utilisation, WAD));
-      this.#exposure.set({ tier }, toNumber(one.exposed, WEI_P));
-      this.#cover.set({ tier }, eth(one.cover));
-      this.#value.set({ tier }, eth(one.value));
-      this.#lastSync.set({ tier }, one.lastSync);
-      this.#freshUntil.set({ tier }, one.freshUntil);
-      this.#slashed.set({ tier }, bits(one.slashedAgents));
-      this.#unwinding.set({ tier }, one.unwinding);
-      this.#changed.set({ tier }, bits(one.changedSets));
-      const covered = one.utilisation <= WAD;
-      const since = covered ? 0 : (this.#uncoveredSince.get(tier) ?? block.timestamp);
-      if (covered) this.#uncoveredSince.delete(tier);
-      else this.#uncoveredSince.set(tier, since);
-      this.#covered.set({ tier }, flag(covered));
-      this.#since.set({ tier }, since);
-    }
-  }
-
-  /** What a round's full states say beyond the pulse. */
-  states(tiers: readonly TierState[]): void {
-    for (const one of tiers) {
-      if (!one.readable) continue;
-      const tier = this.#nameOf(one.address);
-      for (const book of ["reserve", "junior", "senior", "gains"] as const)
-        this.#book.set({ tier, book }, eth(one.books[book]));
-      for (const tranche of ["senior", "junior"] as const) {
-        this.#queue.set({ tier, tranche }, eth(one[tranche].queued));
-        this.#finalisable.set({ tier, tranche }, eth(one[tranche].finalisable));
-      }
-      this.#idle.set({ tier }, eth(one.idle));
-      this.#deployable.set({ tier }, eth(one.deployable));
-      this.#withdrawing.set({ tier }, eth(one.queued));
-      this.#unstaking.set({ tier }, eth(one.unstaking));
-      for (const state of ["open", "claimable"] as const)
-        this.#requests.set({ tier, state }, one.unstakeRequests[state]);
-      this.#paused.set({ tier }, flag(one.entriesPaused));
-      this.#deficit.set({ tier }, eth(one.deficit.outstanding));
-      this.#quarantined.set({ tier }, one.sets.filter((set) => set.quarantined).length);
-    }
-  }
-
-  /** A new head, and the wall clock (seconds) at which it was seen. */
-  head(block: BlockRef, seenAt: number): void {
+  /** A new head; `skew` is how far this machine's clock is ahead of the block's time, in seconds. */
+  head(block: BlockRef, skew: number): void {
     this.#head.set(block.number);
     this.#headTime.set(block.timestamp);
-    this.#headSeen.set(seenAt);
-    this.#skew.set(block.timestamp - seenAt);
+    this.#headSeen.set(block.timestamp + skew);
+    this.#skew.set(skew);
   }
 
-  final(number: number): void {
-    this.#final.set(number);
+  final(block: BlockRef): void {
+    this.#final.set(block.number);
   }
 
   reorg(depth: number): void {
@@ -318,27 +263,73 @@ export class Metrics {
     this.#reorgDepth.set(depth);
   }
 
-  /** A turn of the loop that ended at `now` (seconds), well or not. */
-  step(work: Work, duration: number, now: number, failed = false): void {
-    this.#step.observe({ work }, duration);
-    this.#stepTime.set(now);
-    if (failed) this.#stepErrors.inc({ work });
-    else if (work === "routine") this.#routineTime.set(now);
+  /** What a block's pulse says of a tier; `uncoveredSince` is a block's time, absent while it is covered. */
+  pulse(ref: TierRef, pulse: Pulse, uncoveredSince: number | undefined): void {
+    const tier = this.#meet(ref);
+    this.#readable.set({ tier }, flag(pulse.readable));
+    if (!pulse.readable) return; // the rest means nothing, so the last true figures stay
+    this.#utilisation.set({ tier }, toNumber(pulse.utilisation, WAD));
+    this.#exposure.set({ tier }, toNumber(pulse.exposed, WEI_P));
+    this.#cover.set({ tier }, eth(pulse.cover));
+    this.#value.set({ tier }, eth(pulse.value));
+    this.#lastSync.set({ tier }, pulse.lastSync);
+    this.#freshUntil.set({ tier }, pulse.freshUntil);
+    this.#slashed.set({ tier }, bits(pulse.slashedAgents));
+    this.#unwinding.set({ tier }, pulse.unwinding);
+    this.#changed.set({ tier }, bits(pulse.changedSets));
+    this.#covered.set({ tier }, flag(pulse.utilisation <= WAD));
+    this.#since.set({ tier }, uncoveredSince ?? 0);
   }
 
-  /** What came of an offer, with what the simulation refused of it. */
-  offered(batch: Batch, outcome: Outcome): void {
-    this.#offers.inc({ tier: this.#nameOf(batch.tier), urgency: batch.urgency, outcome: outcome.kind });
-    if ("dropped" in outcome) this.refused(outcome.dropped);
+  /** What a tier's full state says beyond the pulse. Every round of routine work begins with reading it. */
+  tier(state: TierState): void {
+    const tier = this.#meet(state);
+    this.#readAt.set({ tier }, this.#clock());
+    if (!state.readable) return;
+    for (const book of ["reserve", "junior", "senior", "gains"] as const)
+      this.#book.set({ tier, book }, eth(state.books[book]));
+    for (const tranche of ["senior", "junior"] as const) {
+      this.#queue.set({ tier, tranche }, eth(state[tranche].queued));
+      this.#finalisable.set({ tier, tranche }, eth(state[tranche].finalisable));
+    }
+    this.#idle.set({ tier }, eth(state.idle));
+    this.#deployable.set({ tier }, eth(state.deployable));
+    this.#withdrawing.set({ tier }, eth(state.queued));
+    this.#unstaking.set({ tier }, eth(state.unstaking));
+    for (const which of ["open", "claimable"] as const)
+      this.#requests.set({ tier, state: which }, state.unstakeRequests[which]);
+    this.#paused.set({ tier }, flag(state.entriesPaused));
+    this.#deficit.set({ tier }, eth(state.deficit.outstanding));
+    this.#quarantined.set({ tier }, state.sets.filter((set) => set.quarantined).length);
   }
 
-  refused(refusals: readonly Refusal[]): void {
-    for (const { action } of refusals)
-      this.#actions.inc({ tier: this.#nameOf(action.tier), job: action.job, outcome: "refused" });
+  /** A slash was answered: `blocks` after the block that it was in. */
+  unwound(ref: TierRef, blocks: number): void {
+    this.#latency.observe({ tier: this.#meet(ref) }, blocks);
   }
 
-  /** A transaction came to its end: its block is final, or it was abandoned. Call it once for each. */
-  settled(entry: Entry): void {
+  /** What came of an offer: sent, refused, busy, dear, poor or dry. */
+  offered(urgency: Urgency, outcome: Outcome["kind"]): void {
+    this.#offers.inc({ urgency, outcome });
+  }
+
+  refused(tier: string, job: Job, _urgency: Urgency): void {
+    this.#actions.inc({ tier: this.#nameOf(tier), job, outcome: "refused" });
+  }
+
+  /** A race for a job was lost to somebody else, and gas with it. */
+  raceLost(tier: string): void {
+    this.#races.inc({ tier: this.#nameOf(tier) });
+  }
+
+  /** A transaction was mined, became final or was abandoned. It is counted at its end, once. */
+  transaction(entry: Entry): void {
+    if ((entry.stage !== "final" && entry.stage !== "abandoned") || this.#counted.has(entry.id)) return;
+    this.#counted.add(entry.id);
+    for (const old of this.#counted) {
+      if (this.#counted.size <= REMEMBERED) break;
+      this.#counted.delete(old);
+    }
     const outcome = entry.stage === "abandoned" ? "abandoned" : entry.succeeded ? "succeeded" : "reverted";
     this.#transactions.inc({ urgency: entry.urgency, outcome });
     if (entry.stage === "abandoned") return;
@@ -351,16 +342,7 @@ export class Metrics {
     });
   }
 
-  /** A slash was answered: `blocks` after the block that it was in. */
-  unwound(tier: string, blocks: number): void {
-    this.#latency.observe({ tier: this.#nameOf(tier) }, blocks);
-  }
-
-  balance(wei: bigint): void {
-    this.#balance.set(eth(wei));
-  }
-
-  inFlight(entries: readonly Entry[]): void {
+  inFlight(entries: readonly Entry[], _head?: BlockRef): void {
     const urgencies: readonly Urgency[] = ["protection", "routine"];
     for (const urgency of urgencies) {
       const mine = entries.filter((entry) => entry.urgency === urgency);
@@ -369,6 +351,26 @@ export class Metrics {
       const unmined = mine.filter((entry) => entry.stage === "intended" || entry.stage === "sent");
       this.#unminedSince.set({ urgency }, unmined.length === 0 ? 0 : Math.min(...unmined.map((one) => one.createdAt)));
     }
+  }
+
+  balance(wei: bigint): void {
+    this.#balance.set(eth(wei));
+  }
+
+  disagreement(): void {
+    this.#disagreements.inc();
+  }
+
+  /** An error that the loop survived, by its class. */
+  error(kind: string): void {
+    this.#errors.inc({ kind });
+  }
+
+  /** A turn of the loop is over. */
+  step(seconds: number, succeeded: boolean): void {
+    this.#step.observe(seconds);
+    this.#stepTime.set(this.#clock());
+    if (succeeded) this.#goodStepTime.set(this.#clock());
   }
 
   /** One answer of an RPC, or the lack of one; `error` is the kind of failure in a word or two ("timeout"). */
@@ -396,8 +398,15 @@ export class Metrics {
     if (head !== undefined) this.#rpcHead.set({ rpc }, head);
   }
 
-  disagreement(): void {
-    this.#disagreements.inc();
+  /** A tier's label: its name, and its address too where another has the same. */
+  #meet({ address, name }: Pick<TierRef, "address" | "name">): string {
+    const key = address.toLowerCase();
+    const known = this.#names.get(key);
+    if (known !== undefined) return known;
+    const tier = [...this.#names.values()].includes(name) ? `${name} ${address}` : name;
+    this.#names.set(key, tier);
+    this.#tierInfo.set({ tier, address }, 1);
+    return tier;
   }
 
   #nameOf(address: string): string {
@@ -413,34 +422,6 @@ export class Metrics {
     const name = twins === 0 ? host : `${host} ${twins + 1}`;
     this.#hosts.set(url, name);
     return name;
-  }
-
-  get #tierGauges(): readonly Gauge[] {
-    return [
-      this.#readable,
-      this.#utilisation,
-      this.#exposure,
-      this.#cover,
-      this.#value,
-      this.#covered,
-      this.#since,
-      this.#lastSync,
-      this.#freshUntil,
-      this.#slashed,
-      this.#unwinding,
-      this.#changed,
-      this.#book,
-      this.#queue,
-      this.#finalisable,
-      this.#idle,
-      this.#deployable,
-      this.#withdrawing,
-      this.#unstaking,
-      this.#requests,
-      this.#paused,
-      this.#deficit,
-      this.#quarantined,
-    ];
   }
 
   #gauge(name: string, help: string, labelNames: string[] = []): Gauge {
