@@ -1,0 +1,708 @@
+/**
+ * The loop. Each new head: the pulse of all tiers in one call; where it shows something, protection on the full state of
+ * that head, at once; routine by interval, on final blocks. What is in flight is looked after first. Everything that must
+ * survive is in the journal, so the process may be killed at any moment and started again.
+ */
+
+import type { Chain, Header } from "../chain/types.ts";
+import { RpcDisagreement, RpcError } from "../chain/types.ts";
+import type { Config } from "../config/schema.ts";
+import type { Action, KeeperState, Plan, Remembered, RewardsClaim, Urgency } from "../plan/types.ts";
+import type { BlockRef, Pulse, TierRef, TierState } from "../state/types.ts";
+import { type Batch, type Entry, laneOf, type Refusal, type Sender } from "../transactions/types.ts";
+import { attentionOf, signatureOf, surroundingsOf } from "./attention.ts";
+import type { Details, Log, Memory, Metrics, Status, Views } from "./ports.ts";
+import { keyOf, Setbacks } from "./setbacks.ts";
+
+export interface DaemonOptions {
+  readonly config: Config;
+  readonly chain: Chain;
+  readonly views: Views;
+  readonly plan: (state: KeeperState, config: Config) => Plan;
+  /** Without one nothing is offered: the plan is logged. */
+  readonly sender?: Sender | undefined;
+  readonly memory: Memory;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly claims?: ((tiers: readonly TierState[]) => Promise<readonly RewardsClaim[]>) | undefined;
+  /** EigenLayer's events in a block, in words; only asked where the header's bloom allows them. */
+  readonly events?: ((head: Header) => Promise<readonly string[]>) | undefined;
+  /** Wall clock, in milliseconds. */
+  readonly clock?: () => number;
+  readonly random?: () => number;
+}
+
+/** Blocks after which the pulse is asked of several RPCs again. */
+const CROSS_CHECK = 25;
+/** Blocks for which RPCs may disagree before protection goes by the healthiest of them. */
+const PATIENCE = 3;
+/** Blocks between two lines about the same lasting trouble. */
+const REPEAT = 25;
+/** Blocks after which a dry run tells the same action again. */
+const DRY_REPEAT = 300;
+/** Blocks between two questions for the final block, where it is far behind, and while somebody waits for it. */
+const FINAL_EVERY = 8;
+const MAX_PAUSE = 12_000;
+
+/** A fault of the program, not of the world: the process ends, and its supervisor starts it again. */
+export const isBug = (error: unknown): boolean =>
+  error instanceof TypeError ||
+  error instanceof ReferenceError ||
+  error instanceof RangeError ||
+  error instanceof SyntaxError;
+
+type Work = "idle" | "protection" | "routine";
+
+export class Daemon {
+  readonly #config: Config;
+  readonly #chain: Chain;
+  readonly #views: Views;
+  readonly #plan: DaemonOptions["plan"];
+  readonly #sender: Sender | undefined;
+  readonly #memory: Memory;
+  readonly #log: Log;
+  readonly #metrics: Metrics;
+  readonly #claims: DaemonOptions["claims"];
+  readonly #events: DaemonOptions["events"];
+  readonly #clock: () => number;
+  readonly #setbacks: Setbacks;
+
+  #tiers: readonly TierRef[] = [];
+  #head: Header | undefined;
+  #final: BlockRef | undefined;
+  #finalAskedAt = 0;
+  /** The head must be looked at again, though it is not new: something failed. */
+  #again = false;
+  /** Something failed in this turn. */
+  #troubled = false;
+  #considered: number | undefined;
+  #routine: BlockRef | undefined;
+  #routineAt: number | undefined;
+  /** A routine transaction is final: there may be a next step. */
+  #followUp = false;
+  readonly #left: Record<Urgency, boolean> = { protection: true, routine: true };
+  #lastError: string | undefined;
+  #turnedAt: number | undefined;
+  #seenAt: number | undefined;
+  #balance: bigint | undefined;
+  #balanceAt: number | undefined;
+
+  /** What the surroundings' hash of a tier's pulse was when its state was last read. */
+  readonly #surroundings = new Map<string, string>();
+  /** Surroundings that the next poke of the tier answers. */
+  readonly #unanswered = new Map<string, readonly Remembered[]>();
+  /** A tier whose trouble cannot be helped before a block, unless its pulse changes. */
+  readonly #helpless = new Map<string, { readonly signature: string; readonly until: number }>();
+  /** The block since which a tier has something to unwind. */
+  readonly #trouble = new Map<string, number>();
+  readonly #unreadable = new Set<string>();
+  readonly #stages = new Map<number, string>();
+  readonly #said = new Map<string, number>();
+  #crossChecked: number | undefined;
+  /** Blocks in a row at which protection found the RPCs to disagree, and the last of them. */
+  #disagreements = 0;
+  #disagreedAt: string | undefined;
+
+  constructor(options: DaemonOptions) {
+    this.#config = options.config;
+    this.#chain = options.chain;
+    this.#views = options.views;
+    this.#plan = options.plan;
+    this.#sender = options.sender;
+    this.#memory = options.memory;
+    this.#log = options.log;
+    this.#metrics = options.metrics;
+    this.#claims = options.claims;
+    this.#events = options.events;
+    this.#clock = options.clock ?? Date.now;
+    this.#setbacks = new Setbacks(options.random);
+  }
+
+  status(): Status {
+    const inFlight = this.#sender?.inFlight().length ?? 0;
+    const { number, hash, timestamp } = this.#head ?? {};
+    return {
+      address: this.#sender?.address,
+      chainId: this.#chain.chainId,
+      dryRun: this.#config.dry_run || this.#sender === undefined,
+      head:
+        number === undefined || hash === undefined || timestamp === undefined ? undefined : { number, hash, timestamp },
+      considered: this.#considered,
+      routine: this.#routine?.number,
+      inFlight,
+      settled: inFlight === 0 && !this.#again && !this.#left.protection && !this.#left.routine && !this.#followUp,
+      lastError: this.#lastError,
+    };
+  }
+
+  /** Wall clock (seconds) at which the loop last finished a turn and last saw a new head, and the wallet's last balance. */
+  vitals(): {
+    readonly turnedAt?: number | undefined;
+    readonly seenAt?: number | undefined;
+    balance?: bigint | undefined;
+  } {
+    return { turnedAt: this.#turnedAt, seenAt: this.#seenAt, balance: this.#balance };
+  }
+
+  /** Turns until the signal; the turn that it comes in is finished. Errors of the world do not end it, a bug does. */
+  async run(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    while (!signal.aborted) {
+      const well = await this.step();
+      failures = well ? 0 : failures + 1;
+      const poll = this.#config.chain.poll_seconds * 1_000;
+      await sleep(failures < 2 ? poll : Math.min(Math.max(poll, 250) * 2 ** (failures - 1), MAX_PAUSE), signal);
+    }
+  }
+
+  /** One turn: looks for a new head and does what there is to do. Says whether all went well. */
+  async step(): Promise<boolean> {
+    const started = this.#clock();
+    let work: Work = "idle";
+    this.#troubled = false;
+    try {
+      await this.#attempt("looked for the head of the chain", async () => {
+        const head = await this.#newHead();
+        if (head === undefined) return;
+        this.#again = true; // until all of it is done
+        if (this.#tiers.length === 0) await this.#findTiers();
+        await this.#attempt("looked after what is in flight", () => this.#tend(head));
+        await this.#attempt("looked after protection", async () => {
+          if (await this.#protect(head)) work = "protection";
+        });
+        await this.#attempt("did its routine", async () => {
+          if (await this.#doRoutine(head)) work = "routine";
+        });
+        this.#again = this.#troubled;
+      });
+      if (!this.#troubled) this.#lastError = undefined;
+      return !this.#troubled;
+    } catch (error) {
+      this.#troubled = true;
+      throw error;
+    } finally {
+      const now = this.#clock();
+      this.#turnedAt = now / 1_000;
+      this.#metrics.step(work, (now - started) / 1_000, now / 1_000, this.#troubled);
+    }
+  }
+
+  /** What fails is told and tried again; the rest of the turn goes on. */
+  async #attempt(what: string, task: () => Promise<void>): Promise<void> {
+    try {
+      await task();
+    } catch (error) {
+      if (isBug(error)) throw error;
+      this.#failed(what, error);
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------------ the chain
+
+  /** The head, if it has to be looked at. */
+  async #newHead(): Promise<Header | undefined> {
+    const head = await this.#chain.header("latest");
+    if (head === undefined) throw new RpcError("No RPC knows the latest block: are they still synchronising?");
+    const last = this.#head;
+    if (last?.hash === head.hash) return this.#again ? head : undefined;
+    this.#seenAt = this.#clock() / 1_000;
+    this.#metrics.head(head, this.#seenAt);
+    if (last && (head.number <= last.number || (head.number === last.number + 1 && head.parentHash !== last.hash))) {
+      // by how much is known only where the head went back; a fork of one block is the usual one
+      const depth = Math.max(1, last.number - head.number + 1);
+      this.#metrics.reorg(depth);
+      this.#log.warn("The chain took blocks back: what they held is looked at again.", {
+        block: head.number,
+        before: last.number,
+      });
+      this.#helpless.clear();
+      if (this.#final && this.#final.number > head.number) this.#final = undefined;
+      if (this.#routine && this.#routine.number > head.number) this.#routine = undefined;
+      if ((this.#routineAt ?? 0) > head.timestamp) this.#routineAt = undefined;
+      this.#finalAskedAt = Math.min(this.#finalAskedAt, head.number);
+      this.#crossChecked = undefined;
+    }
+    this.#head = head;
+    this.#setbacks.prune(head.number);
+    return head;
+  }
+
+  /** The final block as last heard; asked for again where `wanted`, and where it can have moved. */
+  async #finalBlock(head: Header, wanted: boolean): Promise<BlockRef> {
+    const known = this.#final;
+    if (known && !wanted) return known;
+    const behind = known ? head.number - known.number : 0;
+    const since = head.number - this.#finalAskedAt;
+    if (known && since < Math.min(FINAL_EVERY, Math.max(1, behind >> 3))) return known;
+    const final = await this.#chain.header("finalized");
+    if (final === undefined) throw new RpcError("No RPC knows a final block: are they still synchronising?");
+    this.#finalAskedAt = head.number;
+    // one RPC may be behind another: what was final stays final
+    if (known && known.number > final.number) return known;
+    this.#final = refOf(final);
+    this.#metrics.final(final.number);
+    return this.#final;
+  }
+
+  async #findTiers(): Promise<void> {
+    const found = await this.#views.tiers();
+    const known = new Set(this.#tiers.map((tier) => tier.address));
+    for (const tier of found)
+      if (!known.has(tier.address)) this.#log.info(`Keeps the tier ${tier.name}.`, { tier: tier.name });
+    this.#tiers = found;
+    this.#metrics.keep(found);
+    if (found.length === 0)
+      this.#sayOnce("tiers", "There is no tier to keep: is the deployment the right one?", {}, this.#head?.number ?? 0);
+  }
+
+  // ------------------------------------------------------------------------------------------------------ in flight
+
+  async #tend(head: Header): Promise<void> {
+    if (!this.#sender) return;
+    const flying = this.#sender.inFlight();
+    if (flying.length === 0) return;
+    const mined = flying.some((entry) => entry.stage === "mined");
+    const final = await this.#finalBlock(head, mined);
+    const changed = await this.#sender.tend(refOf(head), final);
+    for (const entry of changed) this.#follow(entry);
+    this.#metrics.inFlight(this.#sender.inFlight());
+  }
+
+  /** What became of a transaction, once for each stage. */
+  #follow(entry: Entry): void {
+    const before = this.#stages.get(entry.id);
+    if (before === entry.stage) return;
+    this.#stages.set(entry.id, entry.stage);
+    const tier = this.#nameOf(entry.tier);
+    const hash = entry.hashes.at(-1);
+    const about = { tier, hash, block: entry.minedIn?.number, cost: entry.paid };
+    switch (entry.stage) {
+      case "intended":
+        break;
+      case "sent":
+        if (before === "mined") this.#log.warn("A transaction lost its block, and is sent again.", about);
+        break;
+      case "mined":
+      case "final":
+        if (before !== "mined") this.#mined(entry, about);
+        if (entry.stage === "final") this.#ended(entry);
+        break;
+      case "abandoned":
+        this.#log.warn("A transaction was given up: its nonce was used by another one.", about);
+        this.#ended(entry);
+        break;
+    }
+  }
+
+  #mined(entry: Entry, about: Details): void {
+    const lane = laneOf(entry);
+    const at = entry.minedIn?.number ?? entry.decidedAt;
+    const done = entry.succeeded ? entry.actions.filter((_, i) => entry.done?.[i] ?? true) : [];
+    const failed = entry.actions.filter((action) => !done.includes(action));
+    for (const action of done) {
+      this.#setbacks.done(action);
+      this.#log.info(`Done: ${say(action)}.`, { ...about, job: action.job, reason: action.reason });
+    }
+    for (const action of failed) this.#setbacks.refused(action, at);
+    if (entry.succeeded) {
+      this.#setbacks.won(lane);
+      if (failed.length > 0)
+        this.#log.info(`Had no effect, done by somebody else or not possible any more: ${sayAll(failed)}.`, about);
+    } else {
+      this.#setbacks.lost(lane);
+      this.#log.warn(
+        `Came too late: ${sayAll(entry.actions)}. Leaves such work to the other keeper for some blocks.`,
+        about,
+      );
+    }
+    if (done.some((action) => action.job === "poke")) {
+      const seen = this.#unanswered.get(entry.tier);
+      if (seen) this.#memory.remember(seen);
+      this.#unanswered.delete(entry.tier);
+    }
+    const since = this.#trouble.get(entry.tier);
+    if (since !== undefined && done.some((action) => action.job === "unwind")) {
+      this.#trouble.delete(entry.tier);
+      this.#metrics.unwound(entry.tier, Math.max(0, at - since));
+    }
+  }
+
+  #ended(entry: Entry): void {
+    this.#metrics.settled(entry);
+    this.#stages.delete(entry.id);
+    this.#balanceAt = undefined;
+    // a step that is over makes the next one possible, and need not wait for the interval
+    if (entry.urgency === "routine") this.#followUp = true;
+  }
+
+  // ----------------------------------------------------------------------------------------------------- protection
+
+  /** Reads the pulse and does what it asks for. Says whether there was something. */
+  async #protect(head: Header): Promise<boolean> {
+    const block = refOf(head);
+    const events = await this.#eventsOf(head);
+    const pulses = await this.#pulse(block, events.length > 0);
+    this.#metrics.pulse(block, pulses);
+    const alarmed: TierRef[] = [];
+    for (const tier of this.#tiers) {
+      const pulse = pulses.find((one) => one.address === tier.address);
+      if (!pulse) throw new RpcError(`The lens answered without ${tier.name}: is it the right deployment?`);
+      if (this.#alarm(tier, pulse, block, events.length > 0)) alarmed.push(tier);
+    }
+    if (alarmed.length === 0) {
+      this.#disagreements = 0;
+      this.#left.protection = false;
+      this.#considered = block.number;
+      return false;
+    }
+    const states = await this.#agreed(block, (agreement) => this.#views.observe(alarmed, block, agreement));
+    this.#look(states.tiers, pulses);
+    const plan = this.#plan({ head: states, claims: [], remembered: this.#memory.remembered() }, this.#config);
+    this.#left.protection = await this.#carryOut(plan, "protection", block);
+    this.#answer(states.tiers, plan);
+    for (const tier of alarmed) this.#rest(tier, pulses, plan, block);
+    this.#considered = block.number;
+    return true;
+  }
+
+  async #pulse(block: BlockRef, alarmed: boolean): Promise<readonly Pulse[]> {
+    const several = Math.min(this.#config.agreement, this.#config.rpc.length);
+    const due = this.#crossChecked === undefined || block.number - this.#crossChecked >= CROSS_CHECK || alarmed;
+    if (several < 2 || !due) return this.#views.pulse(this.#tiers, block, 1);
+    try {
+      const pulses = await this.#views.pulse(this.#tiers, block, several);
+      this.#crossChecked = block.number;
+      return pulses;
+    } catch (error) {
+      if (!(error instanceof RpcDisagreement)) throw error;
+      this.#metrics.disagreement();
+      this.#sayOnce("pulse", "The RPCs do not agree on the state of the tiers.", { error }, block.number, "error");
+      return this.#views.pulse(this.#tiers, block, 1);
+    }
+  }
+
+  async #eventsOf(head: Header): Promise<readonly string[]> {
+    if (!this.#events) return [];
+    try {
+      const events = await this.#events(head);
+      for (const one of events) this.#log.info(one, { block: head.number });
+      return events;
+    } catch (error) {
+      if (isBug(error)) throw error;
+      // the pulse is asked anyway: events only tell more
+      this.#log.debug("Could not read EigenLayer's events.", { block: head.number, error });
+      return [];
+    }
+  }
+
+  /** Whether the tier's state has to be read. */
+  #alarm(tier: TierRef, pulse: Pulse, block: BlockRef, events: boolean): boolean {
+    const { address, name } = tier;
+    if (!pulse.readable) {
+      this.#unreadable.add(address);
+      this.#sayOnce(
+        `unreadable ${address}`,
+        "EigenLayer or the staking protocol cannot be read: nothing can be done for this tier until it can.",
+        { tier: name },
+        block.number,
+        "error",
+      );
+      return false;
+    }
+    if (this.#unreadable.delete(address)) {
+      this.#said.delete(`unreadable ${address}`);
+      this.#log.info("Can be read again.", { tier: name });
+    }
+    const troubled = pulse.slashedAgents !== 0n || pulse.unwinding > 0;
+    if (!troubled) this.#trouble.delete(address);
+    else if (!this.#trouble.has(address)) this.#trouble.set(address, block.number);
+
+    const before = this.#config.routine.poke_before_hours * 3_600;
+    const attention = attentionOf(pulse, this.#surroundings.get(address), block.timestamp, before);
+    if (attention.length === 0 && !events) {
+      this.#helpless.delete(address);
+      this.#setbacks.idle(laneOf({ tier: address, urgency: "protection" }));
+      return false;
+    }
+    const helpless = this.#helpless.get(address);
+    if (helpless && !events && helpless.signature === signatureOf(pulse) && block.number < helpless.until) return false;
+    this.#log.debug(`Needs a look: ${attention.join(", ")}.`, { tier: name, block: block.number });
+    return true;
+  }
+
+  /** Notes what the read states are like. */
+  #look(tiers: readonly TierState[], pulses: readonly Pulse[]): void {
+    this.#metrics.states(tiers);
+    const known = this.#memory.remembered();
+    for (const tier of tiers) {
+      if (!tier.readable) continue;
+      const pulse = pulses.find((one) => one.address === tier.address);
+      if (pulse) this.#surroundings.set(tier.address, pulse.surroundings);
+      const { first, changed } = surroundingsOf(tier, known);
+      if (first.length > 0) this.#memory.remember(first);
+      if (changed.length > 0) {
+        for (const { text } of changed) this.#sayOnce(`${tier.address} ${text}`, text, { tier: tier.name }, 0);
+        this.#unanswered.set(
+          tier.address,
+          changed.map((one) => one.now),
+        );
+      }
+    }
+  }
+
+  /** Changes of surroundings that the plan answers with nothing are known now. */
+  #answer(tiers: readonly TierState[], plan: Plan): void {
+    for (const { address } of tiers) {
+      const seen = this.#unanswered.get(address);
+      if (!seen || plan.actions.some((action) => action.tier === address && action.job === "poke")) continue;
+      this.#memory.remember(seen);
+      this.#unanswered.delete(address);
+    }
+  }
+
+  /** A tier for which nothing can be done now is not read again at every block. */
+  #rest(tier: TierRef, pulses: readonly Pulse[], plan: Plan, block: BlockRef): void {
+    const pulse = pulses.find((one) => one.address === tier.address);
+    if (!pulse) return;
+    const mine = plan.actions.filter((action) => action.tier === tier.address && action.urgency === "protection");
+    const waits = mine.map((action) => this.#setbacks.waits(action, block.number));
+    if (waits.some((until) => until === undefined)) {
+      this.#helpless.delete(tier.address);
+      return;
+    }
+    // what is withheld may be possible later though the pulse does not change: time passes
+    const until = Math.min(block.number + REPEAT, ...waits.map((one) => one ?? 0));
+    this.#helpless.set(tier.address, { signature: signatureOf(pulse), until });
+    if (mine.length === 0) {
+      const reasons = plan.withheld.filter((one) => one.tier === tier.address).map((one) => one.reason);
+      const why = reasons.length === 0 ? "" : `: ${reasons.join("; ")}`;
+      this.#log.debug(`Nothing to do for its protection${why}.`, { tier: tier.name, block: block.number });
+    }
+  }
+
+  /** Asks as many RPCs as the configuration says; after some blocks of disagreement the healthiest of them alone. */
+  async #agreed<T>(block: BlockRef, ask: (agreement: number) => Promise<T>): Promise<T> {
+    const several = Math.min(this.#config.agreement, this.#config.rpc.length);
+    try {
+      return await ask(this.#disagreements < PATIENCE ? several : 1);
+    } catch (error) {
+      if (error instanceof RpcDisagreement && this.#disagreedAt !== block.hash) {
+        this.#disagreements++;
+        this.#disagreedAt = block.hash;
+        this.#metrics.disagreement();
+      }
+      throw error;
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------------------- routine
+
+  async #doRoutine(head: Header): Promise<boolean> {
+    const every = this.#config.routine.every_seconds;
+    const due = this.#routineAt === undefined || head.timestamp - this.#routineAt >= every;
+    if (!due && !this.#followUp) return false;
+    const final = await this.#finalBlock(head, true);
+    if (final.hash === this.#routine?.hash && !this.#followUp) return false;
+    await this.#findTiers();
+    const block = refOf(head);
+    const [now, then] = await Promise.all([
+      this.#views.observe(this.#tiers, block, 1),
+      final.hash === block.hash ? undefined : this.#views.observe(this.#tiers, final, 1),
+    ]);
+    this.#look(now.tiers, []);
+    await this.#weigh(head);
+    const settled = then ?? now;
+    const claims = this.#claims ? await this.#claims(settled.tiers) : [];
+    const remembered = this.#memory.remembered();
+    const plan = this.#plan({ head: now, final: settled, claims, remembered }, this.#config);
+    const again = plan.actions.filter((action) => action.urgency === "routine");
+    this.#left.routine = await this.#carryOut({ ...plan, actions: again }, "routine", block);
+    this.#routine = final;
+    this.#routineAt = head.timestamp;
+    this.#followUp = false;
+    return true;
+  }
+
+  /** The wallet's balance, for those who watch. */
+  async #weigh(head: Header): Promise<void> {
+    if (!this.#sender || (this.#balanceAt !== undefined && head.number - this.#balanceAt < REPEAT)) return;
+    this.#balance = await this.#chain.balance(this.#sender.address, "latest");
+    this.#balanceAt = head.number;
+    this.#metrics.balance(this.#balance);
+  }
+
+  // ------------------------------------------------------------------------------------------------------- carrying out
+
+  /** Offers the actions of one urgency, tier by tier. Says whether something is left that was not refused. */
+  async #carryOut(plan: Plan, urgency: Urgency, block: BlockRef): Promise<boolean> {
+    let left = false;
+    for (const tier of this.#tiers) {
+      const mine = plan.actions.filter((action) => action.tier === tier.address && action.urgency === urgency);
+      const lane = laneOf({ tier: tier.address, urgency });
+      if (mine.length === 0) this.#setbacks.idle(lane);
+      const actions = this.#ready(mine, block);
+      if (actions.length === 0 || this.#setbacks.defers(lane, urgency, block.number)) continue;
+      // the other tiers shall not wait for this one
+      await this.#attempt(`acted for ${tier.name}`, async () => {
+        if (await this.#offer({ tier: tier.address, urgency, actions }, tier.name, block)) left = true;
+      });
+    }
+    return left;
+  }
+
+  /** The actions that are neither in flight nor waiting after a refusal. */
+  #ready(actions: readonly Action[], block: BlockRef): readonly Action[] {
+    const flying = new Set<string>();
+    // the head shows what is mined; the final block does not
+    for (const entry of this.#sender?.inFlight() ?? [])
+      if (entry.stage !== "mined" || entry.urgency === "routine")
+        for (const one of entry.actions) flying.add(keyOf(one));
+    return actions.filter(
+      (action) => !flying.has(keyOf(action)) && this.#setbacks.waits(action, block.number) === undefined,
+    );
+  }
+
+  /** Says whether more is to come of it: something was sent, or could not be sent yet. */
+  async #offer(batch: Batch, name: string, block: BlockRef): Promise<boolean> {
+    if (!this.#sender) {
+      this.#dry(batch.actions, name, block);
+      return false;
+    }
+    const sender = this.#sender;
+    const outcome = await this.#agreed(block, (agreement) => sender.offer(batch, block, agreement));
+    this.#metrics.offered(batch, outcome);
+    const said = `${batch.tier} ${batch.urgency}`;
+    switch (outcome.kind) {
+      case "sent": {
+        const { entry } = outcome;
+        if (batch.urgency === "protection") this.#disagreements = 0;
+        this.#stages.set(entry.id, entry.stage);
+        for (const action of entry.actions)
+          this.#log.info(`Sends: ${say(action)}.`, {
+            tier: name,
+            job: action.job,
+            reason: action.reason,
+            hash: entry.hashes.at(-1),
+            nonce: entry.nonce,
+            block: block.number,
+          });
+        this.#metrics.inFlight(this.#sender.inFlight());
+        this.#drop(outcome.dropped, name, block);
+        return true;
+      }
+      case "refused":
+        this.#drop(outcome.dropped, name, block);
+        return false;
+      case "dry":
+        this.#drop(outcome.dropped, name, block);
+        this.#dry(
+          batch.actions.filter((action) => !outcome.dropped.some((one) => keyOf(one.action) === keyOf(action))),
+          name,
+          block,
+        );
+        return false;
+      case "busy":
+        this.#log.debug(`Waits for transaction ${outcome.entry.hashes.at(-1) ?? outcome.entry.nonce}.`, { tier: name });
+        return true;
+      case "dear":
+        this.#sayOnce(
+          `dear ${said}`,
+          `Gas is dearer than fees.${batch.urgency}.max_fee_gwei allows: ${outcome.detail}`,
+          { tier: name },
+          block.number,
+        );
+        return true;
+      case "poor":
+        this.#sayOnce(
+          `poor ${said}`,
+          `The wallet is too empty: ${outcome.detail}`,
+          { tier: name },
+          block.number,
+          "error",
+        );
+        return true;
+    }
+  }
+
+  #drop(dropped: readonly Refusal[], tier: string, block: BlockRef): void {
+    for (const { action, error } of dropped) {
+      const until = this.#setbacks.refused(action, block.number);
+      // the first refusals of a lasting one are news
+      const level = this.#setbacks.count(action) <= 2 ? "info" : "debug";
+      this.#log[level](`Not possible now: ${say(action)}: ${error} Tries again from block ${until}.`, {
+        tier,
+        job: action.job,
+        reason: action.reason,
+        block: block.number,
+      });
+    }
+  }
+
+  /** Would have been sent. */
+  #dry(actions: readonly Action[], tier: string, block: BlockRef): void {
+    for (const action of actions)
+      this.#sayOnce(
+        `dry ${keyOf(action)}`,
+        `Would send: ${say(action)}.`,
+        { tier, job: action.job, reason: action.reason },
+        block.number,
+        "info",
+        DRY_REPEAT,
+      );
+  }
+
+  // --------------------------------------------------------------------------------------------------------- telling
+
+  #nameOf(address: string): string {
+    return this.#tiers.find((tier) => tier.address === address)?.name ?? address;
+  }
+
+  /** Once in some blocks: trouble that lasts must be seen, and must not bury the rest. */
+  #sayOnce(
+    key: string,
+    sentence: string,
+    details: Details,
+    block: number,
+    level: "info" | "warn" | "error" = "warn",
+    repeat = REPEAT,
+  ): void {
+    const last = this.#said.get(key);
+    if (last !== undefined && block >= last && block < last + repeat) return;
+    if (this.#said.size > 1_000) this.#said.clear();
+    this.#said.set(key, block);
+    this.#log[level](sentence, details);
+  }
+
+  #failed(what: string, error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    this.#troubled = true;
+    this.#lastError = `Failed when it ${what}: ${text}`;
+    if (error instanceof RpcDisagreement)
+      this.#log.error(`The RPCs do not agree: nothing is sent for now. ${text}`, { error });
+    else
+      this.#sayOnce(
+        `${what} ${text}`,
+        `Failed when it ${what}; tries again.`,
+        { error },
+        this.#head?.number ?? 0,
+        "error",
+      );
+  }
+}
+
+const refOf = ({ number, hash, timestamp }: BlockRef): BlockRef => ({ number, hash, timestamp });
+const say = (action: Action): string => (action.subject === "" ? action.job : `${action.job} ${action.subject}`);
+const sayAll = (actions: readonly Action[]): string => actions.map(say).join("; ");
+
+function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    signal.addEventListener("abort", done);
+  });
+}
