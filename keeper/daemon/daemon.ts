@@ -11,7 +11,7 @@ import type { Action, KeeperState, Plan, Remembered, RewardsClaim, Urgency } fro
 import type { BlockRef, Pulse, TierRef, TierState } from "../state/types.ts";
 import { type Batch, type Entry, laneOf, type Refusal, type Sender } from "../transactions/types.ts";
 import { attentionOf, signatureOf, surroundingsOf } from "./attention.ts";
-import type { Details, Log, Memory, Metrics, Status, Views } from "./ports.ts";
+import type { Log, Memory, Metrics, Status, Views } from "./ports.ts";
 import { keyOf, Setbacks } from "./setbacks.ts";
 
 export interface DaemonOptions {
@@ -51,7 +51,7 @@ export const isBug = (error: unknown): boolean =>
   error instanceof RangeError ||
   error instanceof SyntaxError;
 
-type Work = "idle" | "protection" | "routine";
+const WAD = 10n ** 18n;
 
 export class Daemon {
   readonly #config: Config;
@@ -95,6 +95,8 @@ export class Daemon {
   readonly #helpless = new Map<string, { readonly signature: string; readonly until: number }>();
   /** The block since which a tier has something to unwind. */
   readonly #trouble = new Map<string, number>();
+  /** Chain time since which a tier is not covered. */
+  readonly #uncovered = new Map<string, number>();
   readonly #unreadable = new Set<string>();
   readonly #stages = new Map<number, string>();
   readonly #said = new Map<string, number>();
@@ -158,7 +160,6 @@ export class Daemon {
   /** One turn: looks for a new head and does what there is to do. Says whether all went well. */
   async step(): Promise<boolean> {
     const started = this.#clock();
-    let work: Work = "idle";
     this.#troubled = false;
     try {
       await this.#attempt("looked for the head of the chain", async () => {
@@ -167,12 +168,8 @@ export class Daemon {
         this.#again = true; // until all of it is done
         if (this.#tiers.length === 0) await this.#findTiers();
         await this.#attempt("looked after what is in flight", () => this.#tend(head));
-        await this.#attempt("looked after protection", async () => {
-          if (await this.#protect(head)) work = "protection";
-        });
-        await this.#attempt("did its routine", async () => {
-          if (await this.#doRoutine(head)) work = "routine";
-        });
+        await this.#attempt("looked after protection", () => this.#protect(head));
+        await this.#attempt("did its routine", () => this.#doRoutine(head));
         this.#again = this.#troubled;
       });
       if (!this.#troubled) this.#lastError = undefined;
@@ -183,7 +180,7 @@ export class Daemon {
     } finally {
       const now = this.#clock();
       this.#turnedAt = now / 1_000;
-      this.#metrics.step(work, (now - started) / 1_000, now / 1_000, this.#troubled);
+      this.#metrics.step((now - started) / 1_000, !this.#troubled);
     }
   }
 
@@ -206,12 +203,12 @@ export class Daemon {
     const last = this.#head;
     if (last?.hash === head.hash) return this.#again ? head : undefined;
     this.#seenAt = this.#clock() / 1_000;
-    this.#metrics.head(head, this.#seenAt);
+    this.#metrics.head(head, this.#seenAt - head.timestamp);
     if (last && (head.number <= last.number || (head.number === last.number + 1 && head.parentHash !== last.hash))) {
       // by how much is known only where the head went back; a fork of one block is the usual one
       const depth = Math.max(1, last.number - head.number + 1);
       this.#metrics.reorg(depth);
-      this.#log.warn("The chain took blocks back: what they held is looked at again.", {
+      this.#tell("warn", "The chain took blocks back: what they held is looked at again.", {
         block: head.number,
         before: last.number,
       });
@@ -240,7 +237,7 @@ export class Daemon {
     // one RPC may be behind another: what was final stays final
     if (known && known.number > final.number) return known;
     this.#final = refOf(final);
-    this.#metrics.final(final.number);
+    this.#metrics.final(this.#final);
     return this.#final;
   }
 
@@ -248,9 +245,8 @@ export class Daemon {
     const found = await this.#views.tiers();
     const known = new Set(this.#tiers.map((tier) => tier.address));
     for (const tier of found)
-      if (!known.has(tier.address)) this.#log.info(`Keeps the tier ${tier.name}.`, { tier: tier.name });
+      if (!known.has(tier.address)) this.#tell("info", `Keeps the tier ${tier.name}.`, { tier: tier.name });
     this.#tiers = found;
-    this.#metrics.keep(found);
     if (found.length === 0)
       this.#sayOnce("tiers", "There is no tier to keep: is the deployment the right one?", {}, this.#head?.number ?? 0);
   }
@@ -265,7 +261,7 @@ export class Daemon {
     const final = await this.#finalBlock(head, mined);
     const changed = await this.#sender.tend(refOf(head), final);
     for (const entry of changed) this.#follow(entry);
-    this.#metrics.inFlight(this.#sender.inFlight());
+    this.#metrics.inFlight(this.#sender.inFlight(), head);
   }
 
   /** What became of a transaction, once for each stage. */
@@ -280,7 +276,7 @@ export class Daemon {
       case "intended":
         break;
       case "sent":
-        if (before === "mined") this.#log.warn("A transaction lost its block, and is sent again.", about);
+        if (before === "mined") this.#tell("warn", "A transaction lost its block, and is sent again.", about);
         break;
       case "mined":
       case "final":
@@ -288,29 +284,31 @@ export class Daemon {
         if (entry.stage === "final") this.#ended(entry);
         break;
       case "abandoned":
-        this.#log.warn("A transaction was given up: its nonce was used by another one.", about);
+        this.#tell("warn", "A transaction was given up: its nonce was used by another one.", about);
         this.#ended(entry);
         break;
     }
   }
 
-  #mined(entry: Entry, about: Details): void {
+  #mined(entry: Entry, about: object): void {
     const lane = laneOf(entry);
     const at = entry.minedIn?.number ?? entry.decidedAt;
     const done = entry.succeeded ? entry.actions.filter((_, i) => entry.done?.[i] ?? true) : [];
     const failed = entry.actions.filter((action) => !done.includes(action));
     for (const action of done) {
       this.#setbacks.done(action);
-      this.#log.info(`Done: ${say(action)}.`, { ...about, job: action.job, reason: action.reason });
+      this.#tell("info", `Done: ${say(action)}.`, { ...about, job: action.job, reason: action.reason });
     }
     for (const action of failed) this.#setbacks.refused(action, at);
     if (entry.succeeded) {
       this.#setbacks.won(lane);
       if (failed.length > 0)
-        this.#log.info(`Had no effect, done by somebody else or not possible any more: ${sayAll(failed)}.`, about);
+        this.#tell("info", `Had no effect, done by somebody else or not possible any more: ${sayAll(failed)}.`, about);
     } else {
       this.#setbacks.lost(lane);
-      this.#log.warn(
+      this.#metrics.raceLost(entry.tier);
+      this.#tell(
+        "warn",
         `Came too late: ${sayAll(entry.actions)}. Leaves such work to the other keeper for some blocks.`,
         about,
       );
@@ -323,12 +321,13 @@ export class Daemon {
     const since = this.#trouble.get(entry.tier);
     if (since !== undefined && done.some((action) => action.job === "unwind")) {
       this.#trouble.delete(entry.tier);
-      this.#metrics.unwound(entry.tier, Math.max(0, at - since));
+      const tier = this.#tiers.find((one) => one.address === entry.tier);
+      if (tier) this.#metrics.unwound(tier, Math.max(0, at - since));
     }
   }
 
   #ended(entry: Entry): void {
-    this.#metrics.settled(entry);
+    this.#metrics.transaction(entry);
     this.#stages.delete(entry.id);
     this.#balanceAt = undefined;
     // a step that is over makes the next one possible, and need not wait for the interval
@@ -337,23 +336,27 @@ export class Daemon {
 
   // ----------------------------------------------------------------------------------------------------- protection
 
-  /** Reads the pulse and does what it asks for. Says whether there was something. */
-  async #protect(head: Header): Promise<boolean> {
+  /** Reads the pulse and does what it asks for. */
+  async #protect(head: Header): Promise<void> {
     const block = refOf(head);
     const events = await this.#eventsOf(head);
     const pulses = await this.#pulse(block, events.length > 0);
-    this.#metrics.pulse(block, pulses);
     const alarmed: TierRef[] = [];
     for (const tier of this.#tiers) {
       const pulse = pulses.find((one) => one.address === tier.address);
       if (!pulse) throw new RpcError(`The lens answered without ${tier.name}: is it the right deployment?`);
+      if (pulse.readable) {
+        if (pulse.utilisation <= WAD) this.#uncovered.delete(tier.address);
+        else if (!this.#uncovered.has(tier.address)) this.#uncovered.set(tier.address, block.timestamp);
+      }
+      this.#metrics.pulse(tier, pulse, this.#uncovered.get(tier.address));
       if (this.#alarm(tier, pulse, block, events.length > 0)) alarmed.push(tier);
     }
     if (alarmed.length === 0) {
       this.#disagreements = 0;
       this.#left.protection = false;
       this.#considered = block.number;
-      return false;
+      return;
     }
     const states = await this.#agreed(block, (agreement) => this.#views.observe(alarmed, block, agreement));
     this.#look(states.tiers, pulses);
@@ -362,7 +365,6 @@ export class Daemon {
     this.#answer(states.tiers, plan);
     for (const tier of alarmed) this.#rest(tier, pulses, plan, block);
     this.#considered = block.number;
-    return true;
   }
 
   async #pulse(block: BlockRef, alarmed: boolean): Promise<readonly Pulse[]> {
@@ -385,12 +387,12 @@ export class Daemon {
     if (!this.#events) return [];
     try {
       const events = await this.#events(head);
-      for (const one of events) this.#log.info(one, { block: head.number });
+      for (const one of events) this.#tell("info", one, { block: head.number });
       return events;
     } catch (error) {
       if (isBug(error)) throw error;
       // the pulse is asked anyway: events only tell more
-      this.#log.debug("Could not read EigenLayer's events.", { block: head.number, error });
+      this.#tell("debug", "Could not read EigenLayer's events.", { block: head.number, error });
       return [];
     }
   }
@@ -411,7 +413,7 @@ export class Daemon {
     }
     if (this.#unreadable.delete(address)) {
       this.#said.delete(`unreadable ${address}`);
-      this.#log.info("Can be read again.", { tier: name });
+      this.#tell("info", "Can be read again.", { tier: name });
     }
     const troubled = pulse.slashedAgents !== 0n || pulse.unwinding > 0;
     if (!troubled) this.#trouble.delete(address);
@@ -426,15 +428,15 @@ export class Daemon {
     }
     const helpless = this.#helpless.get(address);
     if (helpless && !events && helpless.signature === signatureOf(pulse) && block.number < helpless.until) return false;
-    this.#log.debug(`Needs a look: ${attention.join(", ")}.`, { tier: name, block: block.number });
+    this.#tell("debug", `Needs a look: ${attention.join(", ")}.`, { tier: name, block: block.number });
     return true;
   }
 
   /** Notes what the read states are like. */
   #look(tiers: readonly TierState[], pulses: readonly Pulse[]): void {
-    this.#metrics.states(tiers);
     const known = this.#memory.remembered();
     for (const tier of tiers) {
+      this.#metrics.tier(tier);
       if (!tier.readable) continue;
       const pulse = pulses.find((one) => one.address === tier.address);
       if (pulse) this.#surroundings.set(tier.address, pulse.surroundings);
@@ -476,7 +478,7 @@ export class Daemon {
     if (mine.length === 0) {
       const reasons = plan.withheld.filter((one) => one.tier === tier.address).map((one) => one.reason);
       const why = reasons.length === 0 ? "" : `: ${reasons.join("; ")}`;
-      this.#log.debug(`Nothing to do for its protection${why}.`, { tier: tier.name, block: block.number });
+      this.#tell("debug", `Nothing to do for its protection${why}.`, { tier: tier.name, block: block.number });
     }
   }
 
@@ -497,12 +499,12 @@ export class Daemon {
 
   // -------------------------------------------------------------------------------------------------------- routine
 
-  async #doRoutine(head: Header): Promise<boolean> {
+  async #doRoutine(head: Header): Promise<void> {
     const every = this.#config.routine.every_seconds;
     const due = this.#routineAt === undefined || head.timestamp - this.#routineAt >= every;
-    if (!due && !this.#followUp) return false;
+    if (!due && !this.#followUp) return;
     const final = await this.#finalBlock(head, true);
-    if (final.hash === this.#routine?.hash && !this.#followUp) return false;
+    if (final.hash === this.#routine?.hash && !this.#followUp) return;
     await this.#findTiers();
     const block = refOf(head);
     const [now, then] = await Promise.all([
@@ -520,7 +522,6 @@ export class Daemon {
     this.#routine = final;
     this.#routineAt = head.timestamp;
     this.#followUp = false;
-    return true;
   }
 
   /** The wallet's balance, for those who watch. */
@@ -570,7 +571,7 @@ export class Daemon {
     }
     const sender = this.#sender;
     const outcome = await this.#agreed(block, (agreement) => sender.offer(batch, block, agreement));
-    this.#metrics.offered(batch, outcome);
+    this.#metrics.offered(batch.urgency, outcome.kind);
     const said = `${batch.tier} ${batch.urgency}`;
     switch (outcome.kind) {
       case "sent": {
@@ -578,7 +579,7 @@ export class Daemon {
         if (batch.urgency === "protection") this.#disagreements = 0;
         this.#stages.set(entry.id, entry.stage);
         for (const action of entry.actions)
-          this.#log.info(`Sends: ${say(action)}.`, {
+          this.#tell("info", `Sends: ${say(action)}.`, {
             tier: name,
             job: action.job,
             reason: action.reason,
@@ -586,7 +587,7 @@ export class Daemon {
             nonce: entry.nonce,
             block: block.number,
           });
-        this.#metrics.inFlight(this.#sender.inFlight());
+        this.#metrics.inFlight(this.#sender.inFlight(), block);
         this.#drop(outcome.dropped, name, block);
         return true;
       }
@@ -602,7 +603,9 @@ export class Daemon {
         );
         return false;
       case "busy":
-        this.#log.debug(`Waits for transaction ${outcome.entry.hashes.at(-1) ?? outcome.entry.nonce}.`, { tier: name });
+        this.#tell("debug", `Waits for transaction ${outcome.entry.hashes.at(-1) ?? outcome.entry.nonce}.`, {
+          tier: name,
+        });
         return true;
       case "dear":
         this.#sayOnce(
@@ -627,9 +630,10 @@ export class Daemon {
   #drop(dropped: readonly Refusal[], tier: string, block: BlockRef): void {
     for (const { action, error } of dropped) {
       const until = this.#setbacks.refused(action, block.number);
+      this.#metrics.refused(action.tier, action.job, action.urgency);
       // the first refusals of a lasting one are news
       const level = this.#setbacks.count(action) <= 2 ? "info" : "debug";
-      this.#log[level](`Not possible now: ${say(action)}: ${error} Tries again from block ${until}.`, {
+      this.#tell(level, `Not possible now: ${say(action)}: ${error} Tries again from block ${until}.`, {
         tier,
         job: action.job,
         reason: action.reason,
@@ -661,7 +665,7 @@ export class Daemon {
   #sayOnce(
     key: string,
     sentence: string,
-    details: Details,
+    details: object,
     block: number,
     level: "info" | "warn" | "error" = "warn",
     repeat = REPEAT,
@@ -670,15 +674,20 @@ export class Daemon {
     if (last !== undefined && block >= last && block < last + repeat) return;
     if (this.#said.size > 1_000) this.#said.clear();
     this.#said.set(key, block);
-    this.#log[level](sentence, details);
+    this.#tell(level, sentence, details);
+  }
+
+  #tell(level: "debug" | "info" | "warn" | "error", sentence: string, details: object = {}): void {
+    this.#log[level](details, sentence);
   }
 
   #failed(what: string, error: unknown): void {
     const text = error instanceof Error ? error.message : String(error);
     this.#troubled = true;
+    this.#metrics.error(error instanceof Error ? error.name : "unknown");
     this.#lastError = `Failed when it ${what}: ${text}`;
     if (error instanceof RpcDisagreement)
-      this.#log.error(`The RPCs do not agree: nothing is sent for now. ${text}`, { error });
+      this.#tell("error", `The RPCs do not agree: nothing is sent for now. ${text}`, { error });
     else
       this.#sayOnce(
         `${what} ${text}`,

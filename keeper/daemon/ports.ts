@@ -1,53 +1,46 @@
-/** What the daemon asks of its surroundings. `keeper/operate` has its `Log` and `Metrics`; the journal is its `Memory`. */
-import type { Remembered } from "../plan/types.ts";
+/**
+ * What the daemon asks of its surroundings. A pino logger is a `Log`; `keeper/operate/metrics.ts` is a `Metrics`; the
+ * journal is a `Memory`.
+ */
+import type { Job, Remembered, Urgency } from "../plan/types.ts";
 import type { BlockRef, ChainState, Pulse, TierRef, TierState } from "../state/types.ts";
-import type { Batch, Entry, Outcome } from "../transactions/types.ts";
+import type { Entry, Outcome } from "../transactions/types.ts";
 
-/** One line tells what, why, under which hash and at what cost; `details` are the same for machines. */
+/** One line tells what, why, hash and cost; `fields` are the same for machines. */
 export interface Log {
-  debug(sentence: string, details?: Details): void;
-  info(sentence: string, details?: Details): void;
-  warn(sentence: string, details?: Details): void;
-  error(sentence: string, details?: Details): void;
-}
-
-export interface Details {
-  /** The tier's name. */
-  readonly tier?: string | undefined;
-  readonly job?: string | undefined;
-  readonly reason?: string | undefined;
-  readonly hash?: string | undefined;
-  /** Wei that were paid. */
-  readonly cost?: bigint | undefined;
-  readonly block?: number | undefined;
-  readonly error?: unknown;
-  readonly [more: string]: unknown;
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
 }
 
 /** What the daemon tells those who watch it. Called in its loop: none of it may throw or wait. */
 export interface Metrics {
-  /** The tiers that are kept. */
-  keep(tiers: readonly TierRef[]): void;
-  /** A new head, and the wall clock (seconds) at which it was seen. */
-  head(block: BlockRef, seenAt: number): void;
-  final(number: number): void;
+  /** A new head; `skew` is how far this machine's clock is ahead of the block's, in seconds. */
+  head(block: BlockRef, skew: number): void;
+  final(block: BlockRef): void;
   /** The chain took blocks back. */
   reorg(depth: number): void;
-  /** Every block: the health of the tiers. */
-  pulse(block: BlockRef, pulses: readonly Pulse[]): void;
-  /** Whenever tiers were read as a whole. */
-  states(tiers: readonly TierState[]): void;
-  offered(batch: Batch, outcome: Outcome): void;
-  /** A transaction came to its end: final or abandoned. Called once for each. */
-  settled(entry: Entry): void;
-  /** Blocks from the slash, or from when it was first seen, to the inclusion of its unwind. */
-  unwound(tier: string, blocks: number): void;
-  inFlight(entries: readonly Entry[]): void;
+  /** Every block: health of a tier. `uncoveredSince` is a block's time, absent while it is covered. */
+  pulse(tier: TierRef, pulse: Pulse, uncoveredSince: number | undefined): void;
+  /** Whenever a tier was read as a whole: queues, exits, withheld cover. */
+  tier(state: TierState): void;
+  /** Blocks from the slash (or from when it was first seen) to the unwind's inclusion. */
+  unwound(tier: TierRef, blocks: number): void;
+  /** A transaction was mined, became final or was abandoned: gas and ETH by job and outcome. */
+  transaction(entry: Entry): void;
+  inFlight(entries: readonly Entry[], head: BlockRef): void;
+  offered(urgency: Urgency, outcome: Outcome["kind"]): void;
+  refused(tier: string, job: Job, urgency: Urgency): void;
+  /** A race for a job was lost to somebody else, with gas. */
+  raceLost(tier: string): void;
   balance(wei: bigint): void;
-  /** RPCs gave different answers about the same block. */
+  /** RPCs do not agree on what protection should do. */
   disagreement(): void;
-  /** A turn of the loop ended at `now` (wall clock, seconds), well or not. */
-  step(work: "idle" | "protection" | "routine", duration: number, now: number, failed?: boolean): void;
+  /** An error that the loop survived, by its class. */
+  error(kind: string): void;
+  /** A step of the loop is over. */
+  step(seconds: number, succeeded: boolean): void;
 }
 
 /** What must survive a restart beside the transactions. */
