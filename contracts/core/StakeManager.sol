@@ -159,10 +159,8 @@ contract StakeManager is IStakeManager, Initializable {
     /// @inheritdoc IStakeManager
     function deployLimit(uint256 agent) external view returns (uint256) {
         Store storage $ = _store();
-        IRiskManager.AgentState memory a = $.risk.agent(agent);
-        if (_unfit(a)) return 0;
         ITier.Preview memory p = $.tier.preview();
-        return _limit($, agent, a.weightBps, p, Math.min(p.deployable, $.module.stakeLimit()));
+        return _limit($, agent, $.risk.agent(agent).weightBps, p, Math.min(p.deployable, $.module.stakeLimit()));
     }
 
     /// @inheritdoc IStakeManager

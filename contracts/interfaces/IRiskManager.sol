@@ -237,7 +237,8 @@ interface IRiskManager is IRiskTypes {
     /// @notice What each group could take now; `forward` counts pending decreases as done.
     function exposures(bool forward) external view returns (Exposures memory);
 
-    /// @notice Largest senior deposit that cover allows: room, or less (wei). SPEC section 4.
+    /// @notice Largest senior deposit that cover allows: room, or less (wei), with the quarantine that a sync now would
+    /// decide. SPEC section 4.
     function seniorLimit(uint256 cover, uint256 value, uint256 idleToDeploy, uint256 room)
         external
         view
@@ -246,7 +247,8 @@ interface IRiskManager is IRiskTypes {
     /// @notice Whether a senior deposit of `assets` is covered; the same integers as `seniorLimit`.
     function seniorFits(uint256 cover, uint256 value, uint256 idleToDeploy, uint256 assets) external view returns (bool);
 
-    /// @notice Largest amount (wei) that cover allows to restake with an agent, at most `room`.
+    /// @notice Largest amount (wei) that cover allows to restake with an agent, at most `room`, with the quarantine that a
+    /// sync now would decide; 0 for an agent that is unfit then.
     function deployLimit(uint256 agent, uint256 cover, uint256 value, uint256 room) external view returns (uint256);
 
     /// @notice Whether restaking `assets` with an agent is covered; the same integers as `deployLimit`. `exposed` is L_k as

@@ -17,4 +17,20 @@ library Delegate {
             return(data, returndatasize())
         }
     }
+
+    /// @notice As `forward`, for views. Whoever calls a view does so by a static call, in which nobody can write, whoever's
+    /// code runs; the compiler does not see that, so the function is called under another type.
+    /// @param to a contract with the same storage layout; it sees the same caller and calldata.
+    function forwardView(address to) internal view {
+        function(address) internal writing = forward;
+        function(address) internal view reading;
+        assembly ("memory-safe") {
+            reading := writing
+        }
+        reading(to);
+        // never reached, as `forward` ends the call: what the compiler cannot know of a function under another type
+        assembly ("memory-safe") {
+            invalid()
+        }
+    }
 }

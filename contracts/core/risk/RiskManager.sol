@@ -16,7 +16,7 @@ import {RiskStore} from "./RiskStore.sol";
 
 /// @title What could be taken from a tier
 /// @notice See {IRiskManager}. A sync that finds no slash asks EigenLayer for all magnitudes at once and takes the rest
-/// from `totals`, which the last change has left; where more has happened
+/// from `totals`, which the last change has left; where more has happened, and for views that need every link,
 /// {RiskWatch} does the rest, and {RiskConfigurator} the rare calls.
 contract RiskManager is IRiskManager, RiskStore {
     /// @custom:oz-upgrades-unsafe-allow state-variable-immutable
@@ -46,6 +46,11 @@ contract RiskManager is IRiskManager, RiskStore {
     /// @custom:oz-upgrades-unsafe-allow delegatecall
     function _watch() private {
         Delegate.forward(WATCH);
+    }
+
+    /// @custom:oz-upgrades-unsafe-allow delegatecall
+    function _watchView() private view {
+        Delegate.forwardView(WATCH);
     }
 
     /// @notice Ties the manager to its tier. Called once, by the factory.
@@ -131,61 +136,29 @@ contract RiskManager is IRiskManager, RiskStore {
 
     /// @inheritdoc IRiskManager
     function observe() external view returns (Observation memory) {
-        Store storage $ = _store();
-        (bool known, Observation memory o) = _observeTotals($, true);
-        if (known) return o;
-        Snapshot memory s = _snapshot($);
-        o = _summary($, s.config, _total($, s), s.staked);
-        o.slashedAgents = s.changed;
+        (bool known, Observation memory o) = _observeTotals(_store(), true);
+        if (!known) _watchView();
         return o;
     }
 
     /// @inheritdoc IRiskManager
-    function exposures(bool forward) external view returns (Exposures memory x) {
-        Store storage $ = _store();
-        Snapshot memory s = _snapshot($);
-        if (forward) {
-            uint256[] memory settled = new uint256[](s.accounts.length);
-            for (uint256 i; i < s.accounts.length; ++i) {
-                (s.live[i], settled[i]) = _forwardWords($, i, s.magnitudes[i]);
-            }
-            (x.settled,) = _byGroup(s, settled, s.reach, MAX_SETS);
-            _inWei(s, x.settled);
-        }
-        (x.current, x.unapproved) = _byGroup(s, s.live, s.reach, MAX_SETS);
-        (x.largest, x.worst) = Exposure.largest(x.current, s.config.k);
-        (x.largest, x.unapproved) = (_inWei(s, x.largest + x.unapproved), _inWei(s, x.unapproved));
-        _inWei(s, x.current);
+    function exposures(bool) external view returns (Exposures memory) {
+        _watchView();
     }
 
     /// @inheritdoc IRiskManager
-    function seniorLimit(uint256 cover, uint256 value, uint256 idleToDeploy, uint256 room)
-        external
-        view
-        returns (uint256)
-    {
-        Store storage $ = _store();
-        Snapshot memory s = _snapshot($);
-        return Exposure.limit(_seniorLine($, s, value, idleToDeploy), s.config.k, Exposure.budget(cover), room);
+    function seniorLimit(uint256, uint256, uint256, uint256) external view returns (uint256) {
+        _watchView();
     }
 
     /// @inheritdoc IRiskManager
-    function seniorFits(uint256 cover, uint256 value, uint256 idleToDeploy, uint256 assets)
-        external
-        view
-        returns (bool)
-    {
-        Store storage $ = _store();
-        Snapshot memory s = _snapshot($);
-        return Exposure.demand(_seniorLine($, s, value, idleToDeploy), s.config.k, assets) <= Exposure.budget(cover);
+    function seniorFits(uint256, uint256, uint256, uint256) external view returns (bool) {
+        _watchView();
     }
 
     /// @inheritdoc IRiskManager
-    function deployLimit(uint256 index, uint256 cover, uint256 value, uint256 room) external view returns (uint256) {
-        Store storage $ = _store();
-        _agent($, index);
-        Snapshot memory s = _snapshot($);
-        return Exposure.limit(_deployLine(s, index, value), s.config.k, Exposure.budget(cover), room);
+    function deployLimit(uint256, uint256, uint256, uint256) external view returns (uint256) {
+        _watchView();
     }
 
     /// @inheritdoc IRiskManager
@@ -203,8 +176,7 @@ contract RiskManager is IRiskManager, RiskStore {
         (uint256 most,) = Exposure.largest(e, s.config.k);
         most = Exposure.deployBound(exposed, most + extra, assets, value, s.config.marginBps, s.config.haircutBps);
         if (most <= Exposure.budget(cover)) return true;
-        s = _snapshot($);
-        return Exposure.demand(_deployLine(s, index, value), s.config.k, assets) <= Exposure.budget(cover);
+        _watchView();
     }
 
     function _one(uint256 value) private pure returns (uint256[] memory list) {
@@ -377,44 +349,5 @@ contract RiskManager is IRiskManager, RiskStore {
         (t.exposed, t.weight) = ($.totals.exposed, $.totals.weight);
         if (entry) t.exposedAtTarget = $.totals.exposedAtTarget;
         return (true, _summary($, $.config, t, t.shares == 0 ? 0 : $.strategy.sharesToUnderlyingView(t.shares)));
-    }
-
-    function _seniorLine(Store storage $, Snapshot memory s, uint256 value, uint256 idleToDeploy)
-        private
-        view
-        returns (Exposure.Line memory)
-    {
-        uint256 count = s.config.setCount;
-        (uint256[] memory e, uint256 extra) = _byGroup(s, s.star, s.reach, count);
-        (uint256[] memory rho, uint256 extraRho) = _byGroup(s, s.star, _weights($, s), count);
-        (uint256 margin, uint256 haircut) = (s.config.marginBps, s.config.haircutBps);
-        return Exposure.seniorLine(_inWei(s, e), rho, _inWei(s, extra), extraRho, idleToDeploy, value, margin, haircut);
-    }
-
-    function _deployLine(Snapshot memory s, uint256 index, uint256 value) private pure returns (Exposure.Line memory) {
-        uint256 count = s.config.setCount;
-        (uint256[] memory level, uint256 extra) = _byGroup(s, s.live, s.reach, count);
-        uint256[] memory one = new uint256[](s.accounts.length);
-        one[index] = 1;
-        (uint256[] memory slope, uint256 extraSlope) = _byGroup(s, s.live, one, count);
-        (uint256 margin, uint256 haircut) = (s.config.marginBps, s.config.haircutBps);
-        return Exposure.deployLine(_inWei(s, level), slope, _inWei(s, extra), extraSlope, value, margin, haircut);
-    }
-
-    /// @dev What an agent's allocations come to once pending decreases are done: of all links, and of the pending ones.
-    function _forwardWords(Store storage $, uint256 index, uint256 m)
-        private
-        view
-        returns (uint256 word, uint256 settled)
-    {
-        Agent storage a = $.agents[index];
-        bool slashed = m != a.magnitude;
-        for (uint256 j; j < a.links; ++j) {
-            Link memory x = $.links[index][j];
-            if (slashed || (x.pending != 0 && block.number >= x.effectBlock)) x = _read($, index, j);
-            uint256 e = Exposure.fraction(x.current - x.pending, m) << (32 * j);
-            word |= e;
-            if (x.pending != 0) settled |= e;
-        }
     }
 }

@@ -174,8 +174,9 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
         _;
     }
 
-    /// @dev Both exposure words of an agent at magnitude `m`, from EigenLayer (`fresh`) or from the stored links.
-    function _words(Store storage $, uint256 index, uint256 m, bool fresh)
+    /// @dev Both exposure words of an agent at magnitude `m`, from EigenLayer (`fresh`) or from the stored links; sets of
+    /// the bitmap `held` are not allocated anew, whatever their target.
+    function _words(Store storage $, uint256 index, uint256 m, bool fresh, uint256 held)
         internal
         view
         returns (uint256 live, uint256 star)
@@ -185,7 +186,7 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
             Link memory x = fresh ? _read($, index, j) : $.links[index][j];
             uint256 e = Exposure.fraction(x.current, m);
             live |= e << (32 * j);
-            if (!_bit($.config.quarantined | $.config.unapproved, _byte($.agents[index].sets, j))) {
+            if (!_bit(held, _byte($.agents[index].sets, j))) {
                 e = Math.max(e, Exposure.fraction(Math.min(x.target, m), m));
             }
             star |= e << (32 * j);
@@ -204,7 +205,10 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
     }
 
     function _relink(Store storage $, uint256 index, uint256 j) internal {
-        Link memory x = _read($, index, j);
+        _record($, index, j, _read($, index, j));
+    }
+
+    function _record(Store storage $, uint256 index, uint256 j, Link memory x) internal {
         $.links[index][j] = x;
         emit AllocationRecorded(index, _byte($.agents[index].sets, j), x.current, x.pending, x.effectBlock);
     }
@@ -213,7 +217,7 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
     function _packAgent(Store storage $, uint256 index) internal {
         $.totalled = false;
         Agent storage a = $.agents[index];
-        (a.live, a.star) = _words($, index, a.magnitude, false);
+        (a.live, a.star) = _words($, index, a.magnitude, false, $.config.quarantined | $.config.unapproved);
     }
 
     function _packAll(Store storage $) internal {
@@ -288,93 +292,6 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
 
     // ----------------------------------------------------------------------------------------- observing
 
-    /// @dev EigenLayer now. Slashed agents' allocations are read afresh; everybody else's cache equals EigenLayer's.
-    function _snapshot(Store storage $) internal view returns (Snapshot memory s) {
-        Config memory config = $.config;
-        s.config = config;
-        s.groups = $.groups;
-        s.nextBlock = type(uint32).max;
-        s.stale = block.timestamp > $.freshUntil;
-        if (s.stale) s.config.unapproved = _unapprovedNow($, config);
-        uint256 count = config.agentCount;
-        s.accounts = new address[](count);
-        s.reach = new uint256[](count);
-        s.live = new uint256[](count);
-        s.star = new uint256[](count);
-        s.sets = new uint256[](count);
-        if (count == 0) return s;
-        for (uint256 i; i < count; ++i) {
-            s.accounts[i] = $.agents[i].account;
-        }
-        IStrategy strategy_ = $.strategy;
-        s.magnitudes = ALLOCATIONS.getMaxMagnitudes(s.accounts, strategy_);
-        for (uint256 i; i < count; ++i) {
-            _snapshotAgent($, s, i);
-        }
-        // One conversion for all agents: the strategy's price is linear.
-        if (s.shares != 0) s.staked = strategy_.sharesToUnderlyingView(s.shares);
-    }
-
-    function _snapshotAgent(Store storage $, Snapshot memory s, uint256 i) private view {
-        Agent storage a = $.agents[i];
-        address account = s.accounts[i];
-        if (account == address(0)) return;
-        uint256 m = s.magnitudes[i];
-        uint256 exits = a.exits;
-        uint256 reachable = uint256(a.stake) * m / WAD;
-        uint256 all = reachable;
-        s.sets[i] = a.sets;
-        if (m != a.magnitude) s.changed |= 1 << i;
-        // a stale view reads what the refresh that a call does first will find
-        if (_bit(s.changed, i) || s.stale) (s.live[i], s.star[i]) = _words($, i, m, true);
-        else (s.live[i], s.star[i]) = (a.live, a.star);
-        for (uint256 q; q < exits; ++q) {
-            Exit memory x = $.exits[i][q];
-            uint256 end = uint256(x.startBlock) + WITHDRAWAL_DELAY;
-            uint256 part;
-            if (block.number <= end) {
-                part = uint256(x.scaled) * m / WAD;
-                reachable += part;
-                if (end < s.nextBlock) s.nextBlock = end + 1;
-            } else {
-                part = x.settled ? x.magnitude : _magnitudeAt(account, $.strategy, uint32(end));
-                part = uint256(x.scaled) * part / WAD;
-            }
-            all += part;
-            s.exiting += part;
-        }
-        s.shares += all;
-        s.reach[i] = reachable + 2 * (1 + exits);
-    }
-
-    /// @dev What follows from a snapshot for all agents together.
-    function _total(Store storage $, Snapshot memory s) internal view returns (Totals memory t) {
-        (uint256 count, uint256 k) = (s.config.setCount, s.config.k);
-        (t.shares, t.exiting) = (uint128(s.shares), uint128(s.exiting));
-        // One look at the groups for two sums: exposures of 1e38 shares at most need 160 bits, so weights fit above 208.
-        uint256[] memory amounts = _weights($, s);
-        for (uint256 i; i < amounts.length; ++i) {
-            amounts[i] = amounts[i] << 208 | s.reach[i];
-        }
-        (uint256[] memory sums, uint256 extra) = _byGroup(s, s.star, amounts, count);
-        uint256[] memory weights = new uint256[](count);
-        for (uint256 g; g < count; ++g) {
-            (weights[g], sums[g]) = (sums[g] >> 208, uint208(sums[g]));
-        }
-        t.weight = uint48(_largest(weights, k) + (extra >> 208));
-        t.exposedAtTarget = _largest(sums, k) + uint208(extra);
-        if (keccak256(abi.encode(s.live)) == keccak256(abi.encode(s.star))) {
-            t.exposed = uint208(t.exposedAtTarget);
-        } else {
-            (sums, extra) = _byGroup(s, s.live, s.reach, count);
-            t.exposed = uint208(_largest(sums, k) + extra);
-        }
-    }
-
-    function _largest(uint256[] memory sums, uint256 k) private pure returns (uint256 sum) {
-        (sum,) = Exposure.largest(sums, k);
-    }
-
     /// @dev The one summary of both ways to it: through the stored totals and through a snapshot.
     function _summary(Store storage $, Config memory c, Totals memory t, uint256 staked)
         internal
@@ -425,37 +342,6 @@ abstract contract RiskStore is IRiskTypes, AccessManagedUpgradeable {
         unchecked {
             // at most 1e38 shares, twice P and the wei that there are: far below 2^256
             return (exposure * staked + shares - 1) / shares;
-        }
-    }
-
-    function _inWei(Snapshot memory s, uint256 exposure) internal pure returns (uint256) {
-        return _inWei(s.shares, s.staked, exposure);
-    }
-
-    function _inWei(Snapshot memory s, uint256[] memory exposures) internal pure returns (uint256[] memory) {
-        for (uint256 i; i < exposures.length; ++i) {
-            exposures[i] = _inWei(s, exposures[i]);
-        }
-        return exposures;
-    }
-
-    function _weights(Store storage $, Snapshot memory s) internal view returns (uint256[] memory weights) {
-        weights = new uint256[](s.accounts.length);
-        for (uint256 i; i < weights.length; ++i) {
-            weights[i] = $.agents[i].weightBps;
-        }
-    }
-
-    /// @dev What `_pokeStale` would find, for views.
-    function _unapprovedNow(Store storage $, Config memory config) private view returns (uint32 map) {
-        map = config.unapproved;
-        uint256 allocated = _allocatedSets($);
-        for (uint256 i; i < config.setCount; ++i) {
-            Set storage x = $.sets[i];
-            if (!_bit(allocated, i) || block.timestamp <= uint256(x.seenAt) + FRESHNESS) continue;
-            (,, bool bad) = _slashers(x);
-            uint32 bit = uint32(1 << i);
-            map = bad ? map | bit : map & ~bit;
         }
     }
 

@@ -279,6 +279,115 @@ contract RiskManagerTest is UnitFixture {
         assertGt(d.senior.maxDeposit(alice), before, "what will not be allocated needs no cover");
     }
 
+    // ------------------------------------------------------------------------------------------- foresight
+
+    /// @dev Sets 0 and 9 are the largest group, half of the targets is allocated, and there is idle money to deploy.
+    function _fundHalf() private {
+        _deposit(d.junior, bob, 100 ether);
+        d.risk.merge(0, 9);
+        _deposit(d.senior, alice, d.senior.maxDeposit(alice) / 4);
+        _deployAll(d);
+        _allocateAll(d, 4, QUARTER / 2);
+        _deposit(d.senior, alice, d.senior.maxDeposit(alice) / 4);
+        // what slashes take first, or the first of them would close the senior until the reserve is full again
+        vm.deal(address(this), 20 ether);
+        weth.deposit{value: 20 ether}();
+        weth.approve(address(d.tier), 20 ether);
+        d.tier.addGains(20 ether);
+    }
+
+    function _enters(uint256 assets) private returns (bool went) {
+        vm.deal(alice, assets);
+        vm.startPrank(alice);
+        weth.deposit{value: assets}();
+        weth.approve(address(d.senior), assets);
+        (went,) = address(d.senior).call(abi.encodeCall(d.senior.deposit, (assets, alice)));
+        vm.stopPrank();
+    }
+
+    function _deploys(uint256 agent, uint256 assets) private returns (bool went) {
+        (went,) = address(d.stakes).call(abi.encodeCall(d.stakes.deploy, (agent, assets)));
+    }
+
+    /// @dev The limit of a view before any sync: one wei more reverts, and it passes.
+    function _assertExactDeposit() private {
+        uint256 limit = d.senior.maxDeposit(alice);
+        assertGt(limit, 1 ether);
+        assertFalse(_enters(limit + 1), "one wei more");
+        assertTrue(_enters(limit), "the limit");
+    }
+
+    function _assertExactDeploy(uint256 agent) private {
+        uint256 limit = d.stakes.deployLimit(agent);
+        assertGt(limit, 1 ether);
+        assertFalse(_deploys(agent, limit + 1), "one wei more");
+        assertTrue(_deploys(agent, limit), "the limit");
+    }
+
+    /// SPEC rule 11
+    function test_AViewForeseesTheQuarantineOfASlashThatNobodyHasBooked() public {
+        _fundHalf();
+        uint256 before = d.senior.maxDeposit(alice);
+        _slash(d, 0, 0, 0.2e18);
+        assertFalse(d.risk.set(0).quarantined, "nobody has booked it");
+        assertGt(d.senior.maxDeposit(alice), before, "two targets less to cover");
+        _assertExactDeposit();
+        assertTrue(d.risk.set(0).quarantined);
+        assertTrue(d.risk.set(9).quarantined);
+    }
+
+    /// SPEC rule 11
+    function test_AViewForeseesTheQuarantineOfStaleSetsWithASlasherToCome() public {
+        _fundHalf();
+        d.avss[0].updateSlasher(1, mallory);
+        _skip(THREE_DAYS + 1);
+        assertFalse(d.risk.set(0).unapproved, "nobody has poked");
+        _assertExactDeposit();
+        assertTrue(d.risk.set(0).quarantined);
+    }
+
+    /// SPEC rule 11
+    /// forge-config: default.fuzz.runs = 24
+    function testFuzz_LimitsOfAViewAreExactWhateverTheNextSyncQuarantines(uint256 seed) public {
+        _fundHalf();
+        for (uint256 i; i < 3; ++i) {
+            uint256 part = seed >> (64 * i);
+            if (part & 3 != 0) _slash(d, part >> 8 & 15, (part >> 8 & 15) / 4, bound(part >> 16 & 0xffff, 1, 0.3e18));
+            if (part & 12 == 0) d.avss[part >> 32 & 15].updateSlasher(1, mallory);
+            if (part & 48 == 0) _skip(part >> 40 & 0xffff);
+        }
+        uint256 agent = seed >> 250 & 3;
+        uint256 limit = d.stakes.deployLimit(agent);
+        assertFalse(_deploys(agent, limit + 1), "one wei more to restake");
+        uint256 snapshot = vm.snapshotState();
+        if (limit != 0) assertTrue(_deploys(agent, limit), "the limit to restake");
+        assertTrue(vm.revertToStateAndDelete(snapshot));
+        limit = d.senior.maxDeposit(alice);
+        assertFalse(_enters(limit + 1), "one wei more to deposit");
+        if (limit >= 0.01 ether) assertTrue(_enters(limit), "the limit to deposit");
+    }
+
+    /// SPEC rule 11
+    function test_AnAgentThatTheNextSyncWillFindUnfitHasNoDeployLimit() public {
+        _fundHalf();
+        assertGt(d.stakes.deployLimit(0), 0);
+        _slash(d, 0, 0, 0.2e18);
+        assertEq(d.stakes.deployLimit(0), 0);
+        assertFalse(_deploys(0, 1 ether));
+        _assertExactDeploy(1);
+    }
+
+    /// SPEC rule 11
+    function test_AnAgentThatTheNextSyncWillFindFitAgainHasADeployLimit() public {
+        _fundHalf();
+        d.risk.quarantine(1);
+        d.allocator.unwind(0, 1);
+        assertEq(d.stakes.deployLimit(0), 0);
+        _skip(DELAY + 1);
+        assertTrue(d.risk.agent(0).quarantined, "nobody has looked");
+        _assertExactDeploy(0);
+    }
+
     // ----------------------------------------------------------------------------------------- attribution
 
     /// @dev Agent 0's set 0 goes from 0.25 to 0.1: 0.15 is pending.
