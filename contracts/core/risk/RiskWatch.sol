@@ -2,12 +2,7 @@
 pragma solidity 0.8.30;
 
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
-import {
-    IAllocationManager,
-    IDelegationManager,
-    IStrategy,
-    IStrategyManager
-} from "../../interfaces/external/IEigenLayer.sol";
+import {IAllocationManager, IDelegationManager, IStrategyManager} from "../../interfaces/external/IEigenLayer.sol";
 import {Observation} from "../../interfaces/IRiskManager.sol";
 import {Attribution} from "../../libraries/Attribution.sol";
 import {DataContract} from "../../libraries/DataContract.sol";
