@@ -27,8 +27,11 @@ export interface Entry {
   readonly actions: readonly Action[];
   readonly nonce: number;
   readonly stage: Stage;
-  /** Every hash it was sent under: replacements keep the nonce. */
+  /** Every hash it was signed under: replacements keep the nonce. */
   readonly hashes: readonly string[];
+  /** Which of them was mined. */
+  readonly minedAs?: string | undefined;
+  /** Unix seconds, by this machine's clock. */
   readonly createdAt: number;
   /** The head that the decision was made on. */
   readonly decidedAt: number;
@@ -38,6 +41,10 @@ export interface Entry {
   readonly succeeded?: boolean | undefined;
   /** Which of the actions took effect. */
   readonly done?: readonly boolean[] | undefined;
+  /** What was mined in its place is an empty transaction of the keeper's own: its reason was gone, or it stood in the way. */
+  readonly cancelled: boolean;
+  /** Why it reverted, what of it failed, or why it was given up. */
+  readonly error?: string | undefined;
 }
 
 /** What came of an offer. */
