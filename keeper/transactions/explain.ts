@@ -1,6 +1,7 @@
 /** What a contract answered when it refused, in words. */
 import { AbiCoder, type ErrorFragment, Interface, type InterfaceAbi, isError } from "ethers";
 import { CallReverted } from "../chain/types.ts";
+import { UPKEEP } from "./upkeep.ts";
 
 /**
  * Errors of what Bulkhead stands on; the protocol's own come from the deployment's ABIs. EigenLayer's are of v1.9 to
@@ -89,6 +90,7 @@ export class Explainer {
 
   /** With the ABIs of the deployment. */
   constructor(abis: Iterable<InterfaceAbi>) {
+    this.#learn(UPKEEP);
     this.#learn(new Interface(TOKENS.map((one) => `error ${one}`)));
     this.#learn(new Interface(LIDO.map((one) => `error ${one}`)), "Lido");
     this.#learn(new Interface(EIGENLAYER.map((one) => `error ${one}`)), "EigenLayer");
