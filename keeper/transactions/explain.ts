@@ -89,7 +89,7 @@ export class Explainer {
   readonly #errors = new Map<string, { readonly fragment: ErrorFragment; readonly of?: string }>();
 
   /** With the ABIs of the deployment. */
-  constructor(abis: Iterable<InterfaceAbi>) {
+  constructor(abis: Iterable<Interface | InterfaceAbi>) {
     this.#learn(UPKEEP);
     this.#learn(new Interface(TOKENS.map((one) => `error ${one}`)));
     this.#learn(new Interface(LIDO.map((one) => `error ${one}`)), "Lido");

@@ -88,7 +88,11 @@ export function payment(token: string, to: string, urgency: Urgency, amount = 1n
     subject: `for ${to}`,
     urgency,
     reason: "a test pays",
-    call: { target: token, data: TOKEN.encodeFunctionData("transfer", [to, amount]), text: `transfer(${to}, ${amount})` },
+    call: {
+      target: token,
+      data: TOKEN.encodeFunctionData("transfer", [to, amount]),
+      text: `transfer(${to}, ${amount})`,
+    },
   };
 }
 
@@ -103,7 +107,10 @@ export function walletSigner(wallet: Wallet | HDNodeWallet): Signer {
 }
 
 export const CONFIG = configSchema.parse({ chain_id: 31_337, rpc: ["http://127.0.0.1:1"] });
-export const TARIFFS: Tariffs = tariffs({ ...CONFIG.fees, routine: { ...CONFIG.fees.routine, replace_after_blocks: 2 } });
+export const TARIFFS: Tariffs = tariffs({
+  ...CONFIG.fees,
+  routine: { ...CONFIG.fees.routine, replace_after_blocks: 2 },
+});
 
 export const explainer = () => new Explainer([TOKEN]);
 
@@ -154,7 +161,10 @@ export function openKeeper(
 }
 
 /** A keeper with a new account that can pay. */
-export async function newKeeper(purse: Purse, options: Partial<SenderOptions> & { ether?: number } = {}): Promise<Keeper> {
+export async function newKeeper(
+  purse: Purse,
+  options: Partial<SenderOptions> & { ether?: number } = {},
+): Promise<Keeper> {
   const { ether = 100, ...rest } = options;
   const wallet = Wallet.createRandom();
   await fund(purse.process.url, wallet.address, ether);
@@ -177,4 +187,3 @@ export async function foreign(purse: Purse, wallet: Wallet | HDNodeWallet, nonce
   await purse.chain.broadcast(raw);
   return Transaction.from(raw).hash ?? "";
 }
-
