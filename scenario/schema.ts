@@ -1,6 +1,9 @@
 /** The scenario file: its words, their units and their limits. What it means is in `steps.ts`. */
 import * as z from "zod";
+import { nearest } from "../scripts/lib/words.ts";
 import { parseBps, parseDuration, parseEth, parsePart, parseRate, UnitError } from "./units.ts";
+
+export { nearest };
 
 /** One thing that is wrong with a file, at a path of keys and indexes. */
 export interface Problem {
@@ -18,27 +21,6 @@ export const CATEGORIES = [
   "coprocessor",
   "proof of location",
 ] as const;
-
-/** A word close enough to be what was meant. */
-export function nearest(word: string, words: readonly string[]): string | undefined {
-  const distance = (a: string, b: string): number => {
-    let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-    for (let i = 1; i <= a.length; i++) {
-      const next = [i];
-      for (let j = 1; j <= b.length; j++) {
-        const change = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-        next.push(Math.min(change, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-      }
-      row = next;
-    }
-    return row[b.length] ?? 0;
-  };
-  const ranked = words
-    .map((candidate) => ({ candidate, far: distance(word.toLowerCase(), candidate.toLowerCase()) }))
-    .sort((a, b) => a.far - b.far);
-  const best = ranked[0];
-  return best && best.far <= Math.max(2, Math.floor(word.length / 3)) ? best.candidate : undefined;
-}
 
 export const oneOf = (words: readonly string[]): string => words.map((word) => `"${word}"`).join(", ");
 

@@ -4,7 +4,7 @@ import { dirname, extname, resolve } from "node:path";
 import { parse as parseToml, TomlError } from "smol-toml";
 import { isMap, isScalar, LineCounter, parseDocument } from "yaml";
 import * as z from "zod";
-import { nearest } from "../../scenario/schema.ts";
+import { nearest } from "../../scripts/lib/words.ts";
 import { type Config, configSchema } from "./schema.ts";
 import { withoutKeys } from "./secrets.ts";
 
