@@ -77,6 +77,7 @@ const entryOf = (change: Partial<Entry> = {}): Entry => ({
   paid: ETH / 100n,
   succeeded: true,
   done: [true, false],
+  cancelled: false,
   ...change,
 });
 const value = async (metrics: Metrics, name: string, labels: Record<string, string> = {}) => {
