@@ -76,7 +76,6 @@ const entryOf = (change: Partial<Entry> = {}): Entry => ({
   gasUsed: 600_000n,
   paid: ETH / 100n,
   succeeded: true,
-  cancelled: false,
   done: [true, false],
   cancelled: false,
   ...change,
