@@ -4,13 +4,17 @@
  * survive is in the journal, so the process may be killed at any moment and started again.
  */
 
+import { setTimeout } from "node:timers/promises";
+import type { Incident } from "../chain/events.ts";
+import { HeadFollower } from "../chain/head.ts";
 import type { Chain, Header } from "../chain/types.ts";
 import { RpcDisagreement, RpcError } from "../chain/types.ts";
 import type { Config } from "../config/schema.ts";
-import type { Action, KeeperState, Plan, Remembered, RewardsClaim, Urgency } from "../plan/types.ts";
+import type { Action, Job, KeeperState, Plan, Remembered, RewardsClaim, Urgency } from "../plan/types.ts";
 import type { BlockRef, Pulse, TierRef, TierState } from "../state/types.ts";
 import { type Batch, type Entry, laneOf, type Refusal, type Sender } from "../transactions/types.ts";
 import { attentionOf, signatureOf, surroundingsOf } from "./attention.ts";
+import { concerning } from "./incidents.ts";
 import type { Log, Memory, Metrics, Status, Views } from "./ports.ts";
 import { keyOf, Setbacks } from "./setbacks.ts";
 
@@ -24,9 +28,9 @@ export interface DaemonOptions {
   readonly memory: Memory;
   readonly log: Log;
   readonly metrics: Metrics;
-  readonly claims?: ((tiers: readonly TierState[]) => Promise<readonly RewardsClaim[]>) | undefined;
-  /** EigenLayer's events in a block, in words; only asked where the header's bloom allows them. */
-  readonly events?: ((head: Header) => Promise<readonly string[]>) | undefined;
+  readonly claims?: ((tiers: readonly TierState[], block: BlockRef) => Promise<readonly RewardsClaim[]>) | undefined;
+  /** EigenLayer's events in a block; asks only where the header's bloom allows them. */
+  readonly incidents?: ((head: Header) => Promise<readonly Incident[]>) | undefined;
   /** Wall clock, in milliseconds. */
   readonly clock?: () => number;
   readonly random?: () => number;
@@ -40,9 +44,11 @@ const PATIENCE = 3;
 const REPEAT = 25;
 /** Blocks after which a dry run tells the same action again. */
 const DRY_REPEAT = 300;
-/** Blocks between two questions for the final block, where it is far behind, and while somebody waits for it. */
+/** Blocks between two questions for the final block, where it is far behind. */
 const FINAL_EVERY = 8;
 const MAX_PAUSE = 12_000;
+/** Jobs that pass again and again. */
+const REPEATABLE: ReadonlySet<Job> = new Set(["sync", "poke", "review", "clearQueue"]);
 
 /** A fault of the program, not of the world: the process ends, and its supervisor starts it again. */
 export const isBug = (error: unknown): boolean =>
@@ -63,14 +69,14 @@ export class Daemon {
   readonly #log: Log;
   readonly #metrics: Metrics;
   readonly #claims: DaemonOptions["claims"];
-  readonly #events: DaemonOptions["events"];
+  readonly #incidents: DaemonOptions["incidents"];
   readonly #clock: () => number;
   readonly #setbacks: Setbacks;
 
   #tiers: readonly TierRef[] = [];
-  #head: Header | undefined;
-  #final: BlockRef | undefined;
-  #finalAskedAt = 0;
+  readonly #heads: HeadFollower;
+  /** Blocks whose events were not looked at yet. */
+  #news: Header[] = [];
   /** The head must be looked at again, though it is not new: something failed. */
   #again = false;
   /** Something failed in this turn. */
@@ -87,6 +93,8 @@ export class Daemon {
   #balance: bigint | undefined;
   #balanceAt: number | undefined;
 
+  /** The tiers as they were last read. */
+  readonly #known = new Map<string, TierState>();
   /** What the surroundings' hash of a tier's pulse was when its state was last read. */
   readonly #surroundings = new Map<string, string>();
   /** Surroundings that the next poke of the tier answers. */
@@ -115,14 +123,17 @@ export class Daemon {
     this.#log = options.log;
     this.#metrics = options.metrics;
     this.#claims = options.claims;
-    this.#events = options.events;
+    this.#incidents = options.incidents;
     this.#clock = options.clock ?? Date.now;
     this.#setbacks = new Setbacks(options.random);
+    const clock = this.#clock;
+    const pollSeconds = options.config.chain.poll_seconds;
+    this.#heads = new HeadFollower(options.chain, { pollSeconds, clock: () => clock() / 1_000 });
   }
 
   status(): Status {
     const inFlight = this.#sender?.inFlight().length ?? 0;
-    const { number, hash, timestamp } = this.#head ?? {};
+    const { number, hash, timestamp } = this.#heads.head ?? {};
     return {
       address: this.#sender?.address,
       chainId: this.#chain.chainId,
@@ -150,10 +161,13 @@ export class Daemon {
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
     while (!signal.aborted) {
-      const well = await this.step();
-      failures = well ? 0 : failures + 1;
-      const poll = this.#config.chain.poll_seconds * 1_000;
-      await sleep(failures < 2 ? poll : Math.min(Math.max(poll, 250) * 2 ** (failures - 1), MAX_PAUSE), signal);
+      failures = (await this.step()) ? 0 : failures + 1;
+      if (failures < 2) await this.#heads.wait(signal);
+      else
+        await pause(
+          Math.min(Math.max(this.#config.chain.poll_seconds * 1_000, 250) * 2 ** (failures - 1), MAX_PAUSE),
+          signal,
+        );
     }
   }
 
@@ -198,47 +212,37 @@ export class Daemon {
 
   /** The head, if it has to be looked at. */
   async #newHead(): Promise<Header | undefined> {
-    const head = await this.#chain.header("latest");
-    if (head === undefined) throw new RpcError("No RPC knows the latest block: are they still synchronising?");
-    const last = this.#head;
-    if (last?.hash === head.hash) return this.#again ? head : undefined;
+    const change = await this.#heads.poll();
+    if (change === undefined) return this.#again ? this.#heads.head : undefined;
+    const { head, added, removed, jumped, skew } = change;
     this.#seenAt = this.#clock() / 1_000;
-    this.#metrics.head(head, this.#seenAt - head.timestamp);
-    if (last && (head.number <= last.number || (head.number === last.number + 1 && head.parentHash !== last.hash))) {
-      // by how much is known only where the head went back; a fork of one block is the usual one
-      const depth = Math.max(1, last.number - head.number + 1);
-      this.#metrics.reorg(depth);
+    this.#metrics.head(head, skew);
+    this.#news.push(...added);
+    const oldest = removed.at(-1);
+    if (oldest) {
+      this.#metrics.reorg(removed.length);
       this.#tell("warn", "The chain took blocks back: what they held is looked at again.", {
         block: head.number,
-        before: last.number,
+        from: oldest.number,
+        depth: removed.length,
       });
       this.#helpless.clear();
-      if (this.#final && this.#final.number > head.number) this.#final = undefined;
-      if (this.#routine && this.#routine.number > head.number) this.#routine = undefined;
-      if ((this.#routineAt ?? 0) > head.timestamp) this.#routineAt = undefined;
-      this.#finalAskedAt = Math.min(this.#finalAskedAt, head.number);
+      this.#trouble.clear();
+      if (this.#routine && this.#routine.number >= oldest.number) this.#routine = undefined;
+      if (this.#routineAt !== undefined && this.#routineAt >= oldest.timestamp) this.#routineAt = undefined;
       this.#crossChecked = undefined;
     }
-    this.#head = head;
+    if (jumped) this.#tell("debug", "Blocks before this head were not looked at.", { block: head.number });
     this.#setbacks.prune(head.number);
     return head;
   }
 
-  /** The final block as last heard; asked for again where `wanted`, and where it can have moved. */
-  async #finalBlock(head: Header, wanted: boolean): Promise<BlockRef> {
-    const known = this.#final;
-    if (known && !wanted) return known;
-    const behind = known ? head.number - known.number : 0;
-    const since = head.number - this.#finalAskedAt;
-    if (known && since < Math.min(FINAL_EVERY, Math.max(1, behind >> 3))) return known;
-    const final = await this.#chain.header("finalized");
-    if (final === undefined) throw new RpcError("No RPC knows a final block: are they still synchronising?");
-    this.#finalAskedAt = head.number;
-    // one RPC may be behind another: what was final stays final
-    if (known && known.number > final.number) return known;
-    this.#final = refOf(final);
-    this.#metrics.final(this.#final);
-    return this.#final;
+  /** The final block; asked for again where it can have moved: on Ethereum it is far behind, and moves once in 32 blocks. */
+  async #finalBlock(head: Header): Promise<BlockRef> {
+    const behind = head.number - (this.#heads.knownFinal?.number ?? 0);
+    const final = refOf(await this.#heads.final(Math.min(FINAL_EVERY, behind >> 3)));
+    this.#metrics.final(final);
+    return final;
   }
 
   async #findTiers(): Promise<void> {
@@ -248,17 +252,20 @@ export class Daemon {
       if (!known.has(tier.address)) this.#tell("info", `Keeps the tier ${tier.name}.`, { tier: tier.name });
     this.#tiers = found;
     if (found.length === 0)
-      this.#sayOnce("tiers", "There is no tier to keep: is the deployment the right one?", {}, this.#head?.number ?? 0);
+      this.#sayOnce(
+        "tiers",
+        "There is no tier to keep: is the deployment the right one?",
+        {},
+        this.#heads.head?.number ?? 0,
+      );
   }
 
   // ------------------------------------------------------------------------------------------------------ in flight
 
   async #tend(head: Header): Promise<void> {
     if (!this.#sender) return;
-    const flying = this.#sender.inFlight();
-    if (flying.length === 0) return;
-    const mined = flying.some((entry) => entry.stage === "mined");
-    const final = await this.#finalBlock(head, mined);
+    if (this.#sender.inFlight().length === 0) return;
+    const final = await this.#finalBlock(head);
     const changed = await this.#sender.tend(refOf(head), final);
     for (const entry of changed) this.#follow(entry);
     this.#metrics.inFlight(this.#sender.inFlight(), head);
@@ -293,14 +300,21 @@ export class Daemon {
   #mined(entry: Entry, about: object): void {
     const lane = laneOf(entry);
     const at = entry.minedIn?.number ?? entry.decidedAt;
-    const done = entry.succeeded ? entry.actions.filter((_, i) => entry.done?.[i] ?? true) : [];
+    const done = entry.succeeded ? entry.actions.filter((_, i) => entry.done?.[i] ?? false) : [];
+    if (entry.succeeded && done.length === 0) {
+      // `perform` reverts rather than do nothing, so this was the empty transaction that took its place
+      this.#tell("info", `Called off: ${sayAll(entry.actions)}.`, about);
+      return;
+    }
     const failed = entry.actions.filter((action) => !done.includes(action));
     for (const action of done) {
       this.#setbacks.done(action);
       this.#tell("info", `Done: ${say(action)}.`, { ...about, job: action.job, reason: action.reason });
     }
     for (const action of failed) this.#setbacks.refused(action, at);
-    if (entry.succeeded) {
+    // a sync or a poke passes whoever did it before: they do not tell whether there was anything left to do
+    const telling = entry.actions.filter((action) => !REPEATABLE.has(action.job));
+    if (done.some((action) => telling.includes(action)) || (entry.succeeded && telling.length === 0)) {
       this.#setbacks.won(lane);
       if (failed.length > 0)
         this.#tell("info", `Had no effect, done by somebody else or not possible any more: ${sayAll(failed)}.`, about);
@@ -339,8 +353,8 @@ export class Daemon {
   /** Reads the pulse and does what it asks for. */
   async #protect(head: Header): Promise<void> {
     const block = refOf(head);
-    const events = await this.#eventsOf(head);
-    const pulses = await this.#pulse(block, events.length > 0);
+    const events = await this.#incidentsSince();
+    const pulses = await this.#pulse(block, events.size > 0);
     const alarmed: TierRef[] = [];
     for (const tier of this.#tiers) {
       const pulse = pulses.find((one) => one.address === tier.address);
@@ -350,7 +364,7 @@ export class Daemon {
         else if (!this.#uncovered.has(tier.address)) this.#uncovered.set(tier.address, block.timestamp);
       }
       this.#metrics.pulse(tier, pulse, this.#uncovered.get(tier.address));
-      if (this.#alarm(tier, pulse, block, events.length > 0)) alarmed.push(tier);
+      if (this.#alarm(tier, pulse, block, events.has(tier.address))) alarmed.push(tier);
     }
     if (alarmed.length === 0) {
       this.#disagreements = 0;
@@ -383,18 +397,26 @@ export class Daemon {
     }
   }
 
-  async #eventsOf(head: Header): Promise<readonly string[]> {
-    if (!this.#events) return [];
-    try {
-      const events = await this.#events(head);
-      for (const one of events) this.#tell("info", one, { block: head.number });
-      return events;
-    } catch (error) {
-      if (isBug(error)) throw error;
-      // the pulse is asked anyway: events only tell more
-      this.#tell("debug", "Could not read EigenLayer's events.", { block: head.number, error });
-      return [];
-    }
+  /** The tiers that EigenLayer's events in new blocks are about. They only tell more and sooner: the pulse is asked anyway. */
+  async #incidentsSince(): Promise<ReadonlySet<string>> {
+    const concerned = new Set<string>();
+    const news = this.#news;
+    this.#news = [];
+    if (!this.#incidents) return concerned;
+    for (const header of news)
+      try {
+        for (const incident of await this.#incidents(header))
+          for (const { tier, text } of concerning(incident, this.#known.values())) {
+            concerned.add(tier.address);
+            if (incident.kind === "slashed" && !this.#trouble.has(tier.address))
+              this.#trouble.set(tier.address, header.number);
+            this.#tell("warn", text, { tier: tier.name, block: header.number });
+          }
+      } catch (error) {
+        if (isBug(error)) throw error;
+        this.#tell("debug", "Could not read EigenLayer's events.", { block: header.number, error });
+      }
+    return concerned;
   }
 
   /** Whether the tier's state has to be read. */
@@ -438,6 +460,7 @@ export class Daemon {
     for (const tier of tiers) {
       this.#metrics.tier(tier);
       if (!tier.readable) continue;
+      this.#known.set(tier.address, tier);
       const pulse = pulses.find((one) => one.address === tier.address);
       if (pulse) this.#surroundings.set(tier.address, pulse.surroundings);
       const { first, changed } = surroundingsOf(tier, known);
@@ -503,7 +526,7 @@ export class Daemon {
     const every = this.#config.routine.every_seconds;
     const due = this.#routineAt === undefined || head.timestamp - this.#routineAt >= every;
     if (!due && !this.#followUp) return;
-    const final = await this.#finalBlock(head, true);
+    const final = await this.#finalBlock(head);
     if (final.hash === this.#routine?.hash && !this.#followUp) return;
     await this.#findTiers();
     const block = refOf(head);
@@ -514,14 +537,37 @@ export class Daemon {
     this.#look(now.tiers, []);
     await this.#weigh(head);
     const settled = then ?? now;
-    const claims = this.#claims ? await this.#claims(settled.tiers) : [];
+    const claims = await this.#claimsAt(settled.tiers, final);
     const remembered = this.#memory.remembered();
     const plan = this.#plan({ head: now, final: settled, claims, remembered }, this.#config);
-    const again = plan.actions.filter((action) => action.urgency === "routine");
-    this.#left.routine = await this.#carryOut({ ...plan, actions: again }, "routine", block);
+    const wanted = then ? this.#stillWanted(plan, { head: now, final: now, claims, remembered }) : plan;
+    this.#left.protection = await this.#carryOut(plan, "protection", block);
+    this.#left.routine = await this.#carryOut(wanted, "routine", block);
     this.#routine = final;
     this.#routineAt = head.timestamp;
     this.#followUp = false;
+  }
+
+  /**
+   * Routine that the final block asks for and the head still does: somebody may have done it in between. Amounts and
+   * reasons are the head's.
+   */
+  #stillWanted(plan: Plan, head: KeeperState): Plan {
+    const asked = new Set(plan.actions.map(keyOf));
+    const now = this.#plan(head, this.#config);
+    return { ...now, actions: now.actions.filter((action) => asked.has(keyOf(action))) };
+  }
+
+  async #claimsAt(tiers: readonly TierState[], final: BlockRef): Promise<readonly RewardsClaim[]> {
+    if (!this.#claims) return [];
+    try {
+      return await this.#claims(tiers, final);
+    } catch (error) {
+      if (isBug(error)) throw error;
+      // the rest of the routine does not wait for rewards
+      this.#sayOnce("claims", "Cannot read the reward claims: nothing is harvested for now.", { error }, final.number);
+      return [];
+    }
   }
 
   /** The wallet's balance, for those who watch. */
@@ -693,7 +739,7 @@ export class Daemon {
         `${what} ${text}`,
         `Failed when it ${what}; tries again.`,
         { error },
-        this.#head?.number ?? 0,
+        this.#heads.head?.number ?? 0,
         "error",
       );
   }
@@ -703,15 +749,10 @@ const refOf = ({ number, hash, timestamp }: BlockRef): BlockRef => ({ number, ha
 const say = (action: Action): string => (action.subject === "" ? action.job : `${action.job} ${action.subject}`);
 const sayAll = (actions: readonly Action[]): string => actions.map(say).join("; ");
 
-function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, milliseconds);
-    signal.addEventListener("abort", done);
-  });
+async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
+  try {
+    await setTimeout(milliseconds, undefined, { signal });
+  } catch {
+    // asked to stop
+  }
 }
