@@ -3,6 +3,7 @@
  * Prometheus; the names, units and explanations are all here. Counters begin at zero with each process.
  */
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { EndpointStatus, PoolCounters } from "../chain/pool.ts";
 import type * as ports from "../daemon/ports.ts";
 import type { Job, Urgency } from "../plan/types.ts";
 import type { BlockRef, Pulse, TierRef, TierState } from "../state/types.ts";
@@ -39,7 +40,8 @@ const bits = (value: bigint): number => [...value.toString(2)].filter((bit) => b
 export class Metrics implements ports.Metrics {
   readonly registry = new Registry();
   readonly #names = new Map<string, string>();
-  readonly #hosts = new Map<string, string>();
+  /** What was counted elsewhere when it was last looked at. */
+  readonly #raised = new Map<string, number>();
   readonly #counted = new Set<number>();
   readonly #clock: () => number;
 
@@ -196,21 +198,27 @@ export class Metrics implements ports.Metrics {
   // --- RPCs ---
   readonly #rpcHealthy = this.#gauge("bulkhead_keeper_rpc_healthy", "1 while the RPC is used.", ["rpc"]);
   readonly #rpcHead = this.#gauge("bulkhead_keeper_rpc_head_block", "Last head that the RPC told.", ["rpc"]);
-  readonly #rpcRequests = this.#counter("bulkhead_keeper_rpc_requests_total", "Calls to an RPC.", ["rpc", "method"]);
+  readonly #rpcRequests = this.#counter("bulkhead_keeper_rpc_requests_total", "Calls to an RPC.", ["rpc"]);
   readonly #rpcErrors = this.#counter("bulkhead_keeper_rpc_errors_total", "Calls that an RPC did not answer well.", [
     "rpc",
     "kind",
   ]);
-  readonly #rpcSeconds = this.#histogram(
-    "bulkhead_keeper_rpc_duration_seconds",
-    "How long an RPC took to answer.",
-    [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+  readonly #rpcLatency = this.#gauge("bulkhead_keeper_rpc_latency_seconds", "How long good answers took lately.", [
+    "rpc",
+  ]);
+  readonly #rpcScore = this.#gauge(
+    "bulkhead_keeper_rpc_score_ratio",
+    "Part of the recent calls that were answered well.",
     ["rpc"],
   );
   readonly #rpcBytes = this.#counter("bulkhead_keeper_rpc_bytes_total", "Bytes to and from an RPC.", [
     "rpc",
     "direction",
   ]);
+  readonly #failovers = this.#counter(
+    "bulkhead_keeper_rpc_failovers_total",
+    "Calls that another RPC than the first one answered.",
+  );
   readonly #disagreements = this.#counter(
     "bulkhead_keeper_rpc_disagreements_total",
     "Times that RPCs gave different answers about the same block.",
@@ -373,29 +381,31 @@ export class Metrics implements ports.Metrics {
     if (succeeded) this.#goodStepTime.set(this.#clock());
   }
 
-  /** One answer of an RPC, or the lack of one; `error` is the kind of failure in a word or two ("timeout"). */
-  rpc(
-    url: string,
-    answer: {
-      readonly method: string;
-      readonly seconds: number;
-      readonly sent: number;
-      readonly received: number;
-      readonly error?: string | undefined;
-    },
-  ): void {
-    const rpc = this.#hostOf(url);
-    this.#rpcRequests.inc({ rpc, method: answer.method });
-    this.#rpcSeconds.observe({ rpc }, answer.seconds);
-    this.#rpcBytes.inc({ rpc, direction: "sent" }, answer.sent);
-    this.#rpcBytes.inc({ rpc, direction: "received" }, answer.received);
-    if (answer.error !== undefined) this.#rpcErrors.inc({ rpc, kind: answer.error });
+  /** How the RPCs are; asked for when somebody looks. Their names are hosts: the rest of an address is often a key. */
+  rpcs(endpoints: readonly EndpointStatus[], counters: Pick<PoolCounters, "failovers">): void {
+    for (const { name, state, score, latency, head, traffic } of endpoints) {
+      this.rpcHealth(name, state === "well" || state === "untried", head);
+      this.#rpcLatency.set({ rpc: name }, latency);
+      this.#rpcScore.set({ rpc: name }, score);
+      this.#raise("requests", this.#rpcRequests, { rpc: name }, traffic.requests);
+      this.#raise("bytes", this.#rpcBytes, { rpc: name, direction: "sent" }, traffic.bytesSent);
+      this.#raise("bytes", this.#rpcBytes, { rpc: name, direction: "received" }, traffic.bytesReceived);
+      for (const [kind, count] of Object.entries(traffic.errors))
+        this.#raise("errors", this.#rpcErrors, { rpc: name, kind }, count);
+    }
+    this.#raise("failovers", this.#failovers, {}, counters.failovers);
   }
 
-  rpcHealth(url: string, healthy: boolean, head?: number): void {
-    const rpc = this.#hostOf(url);
-    this.#rpcHealthy.set({ rpc }, flag(healthy));
-    if (head !== undefined) this.#rpcHead.set({ rpc }, head);
+  rpcHealth(name: string, healthy: boolean, head?: number): void {
+    this.#rpcHealthy.set({ rpc: name }, flag(healthy));
+    if (head !== undefined) this.#rpcHead.set({ rpc: name }, head);
+  }
+
+  /** To what somebody else has counted. */
+  #raise(name: string, counter: Counter, labels: Record<string, string>, count: number): void {
+    const key = `${name} ${Object.values(labels).join(" ")}`;
+    counter.inc(labels, Math.max(count - (this.#raised.get(key) ?? 0), 0));
+    this.#raised.set(key, count);
   }
 
   /** A tier's label: its name, and its address too where another has the same. */
@@ -411,17 +421,6 @@ export class Metrics implements ports.Metrics {
 
   #nameOf(address: string): string {
     return this.#names.get(address.toLowerCase()) ?? address;
-  }
-
-  /** An RPC's host: its path and query may hold a secret. */
-  #hostOf(url: string): string {
-    const known = this.#hosts.get(url);
-    if (known !== undefined) return known;
-    const host = URL.canParse(url) ? new URL(url).host : "unnamed";
-    const twins = [...this.#hosts.values()].filter((one) => one === host || one.startsWith(`${host} `)).length;
-    const name = twins === 0 ? host : `${host} ${twins + 1}`;
-    this.#hosts.set(url, name);
-    return name;
   }
 
   #gauge(name: string, help: string, labelNames: string[] = []): Gauge {

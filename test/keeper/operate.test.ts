@@ -9,6 +9,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { parse } from "yaml";
 import * as z from "zod";
+import type { EndpointStatus } from "../../keeper/chain/pool.ts";
 import { configSchema } from "../../keeper/config/schema.ts";
 import { liveness, readiness, type Vitals } from "../../keeper/operate/health.ts";
 import { createLog, formatEth } from "../../keeper/operate/log.ts";
@@ -158,14 +159,31 @@ describe("metrics", () => {
     assert.equal(await value(metrics, "bulkhead_keeper_in_flight", { urgency: "routine", stage: "mined" }), 1);
   });
 
-  it("name an RPC by its host, because its path may be a secret", async () => {
+  it("count RPCs' calls, bytes and errors on from where they were when last looked at", async () => {
     const metrics = fresh();
-    const answer = { method: "eth_call", seconds: 0.1, sent: 10, received: 20 };
-    metrics.rpc("https://user:word@node.example/v3/SECRETPATH?key=SECRETQUERY", answer);
-    metrics.rpc("https://node.example/v3/ANOTHERSECRET", { ...answer, error: "timeout" });
-    const text = await metrics.text();
-    assert.doesNotMatch(text, /SECRET|word/);
-    assert.match(text, /rpc_errors_total\{rpc="node\.example 2",kind="timeout"\} 1/);
+    const traffic = { requests: 10, posts: 5, bytesSent: 100, bytesReceived: 900, errors: { timeout: 2 } };
+    const rpc = (change: object) =>
+      ({
+        name: "node.example",
+        state: "well",
+        score: 0.8,
+        latency: 0.05,
+        head: 7,
+        traffic,
+        ...change,
+      }) as EndpointStatus;
+    metrics.rpcs([rpc({})], { failovers: 1 });
+    metrics.rpcs([rpc({ state: "left alone", traffic: { ...traffic, requests: 12, errors: { timeout: 3 } } })], {
+      failovers: 1,
+    });
+    const of = (name: string, labels = {}) =>
+      value(metrics, `bulkhead_keeper_rpc_${name}`, { rpc: "node.example", ...labels });
+    assert.deepEqual(
+      [await of("requests_total"), await of("errors_total", { kind: "timeout" }), await of("healthy")],
+      [12, 3, 0],
+    );
+    assert.equal(await of("bytes_total", { direction: "received" }), 900);
+    assert.equal(await value(metrics, "bulkhead_keeper_rpc_failovers_total"), 1);
   });
 
   it("are explained each, named by Prometheus' rules, and parse as its text format", async () => {
