@@ -219,6 +219,23 @@ export const ACCESS: Readonly<Record<string, Readonly<Record<string, Access>>>> 
     instantRedeem: anybody("redeems his own shares at once"),
     requestRedeem: anybody("queues his own shares, with a permit for the router"),
   },
+  Upkeep: {
+    perform: anybody("makes calls that he could make himself, from a contract that has no right and holds nothing"),
+    simulate: anybody("the same, and says what each call used"),
+    attempt: anybody("makes a call that is taken back"),
+    performUpkeep: anybody("has jobs of a tier done that anybody may have done"),
+    checkUpkeep: only(
+      "the zero address, in a simulation",
+      "looks which jobs of a tier are due by doing them",
+      "OnlySimulatedBackend",
+    ),
+  },
+  UpkeepLens: {
+    pulse: anybody("syncs tiers"),
+    pulseOf: anybody("syncs a tier"),
+    observe: anybody("syncs a tier"),
+    stateOf: anybody("syncs a tier"),
+  },
   RoleAcceptance: {
     accept: anybody("says that he would take a role; only a grant gives it"),
     decline: anybody("takes his own word back"),

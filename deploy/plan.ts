@@ -165,6 +165,16 @@ export const PERIPHERY = {
   },
   lens: { name: "SolvencyLens", file: "contracts/periphery/SolvencyLens.sol", args: () => [] },
   acceptance: { name: "RoleAcceptance", file: "contracts/periphery/RoleAcceptance.sol", args: () => [] },
+  upkeepLens: {
+    name: "UpkeepLens",
+    file: "contracts/periphery/upkeep/UpkeepLens.sol",
+    args: ({ eigenlayer: e }) => [at("factory"), e.allocationManager],
+  },
+  upkeep: {
+    name: "Upkeep",
+    file: "contracts/periphery/upkeep/Upkeep.sol",
+    args: ({ eigenlayer: e }) => [at("factory"), e.allocationManager],
+  },
 } as const satisfies Readonly<Record<string, Definition>>;
 export type Peripheral = keyof typeof PERIPHERY;
 

@@ -56,6 +56,8 @@ export interface ProtocolAddresses {
   readonly router: string;
   readonly lens: string;
   readonly acceptance: string;
+  readonly upkeepLens: string;
+  readonly upkeep: string;
   readonly configurator: string;
   readonly watch: string;
   readonly reserve: string;
@@ -83,6 +85,8 @@ export interface Protocol {
   readonly factory: Contract;
   readonly router: Contract;
   readonly lens: Contract;
+  readonly upkeepLens: Contract;
+  readonly upkeep: Contract;
   readonly beacons: Readonly<Record<Kind, Contract>>;
 }
 
@@ -147,6 +151,8 @@ export function attachProtocol(
       router: addressOf("router"),
       lens: addressOf("lens"),
       acceptance: addressOf("acceptance"),
+      upkeepLens: addressOf("upkeepLens"),
+      upkeep: addressOf("upkeep"),
       configurator: addressOf("configurator"),
       watch: addressOf("watch"),
       reserve: addressOf("reserve"),
@@ -165,6 +171,8 @@ export function attachProtocol(
     factory: connect("factory", FACTORY),
     router: connect("router", PERIPHERY.router),
     lens: connect("lens", PERIPHERY.lens),
+    upkeepLens: connect("upkeepLens", PERIPHERY.upkeepLens),
+    upkeep: connect("upkeep", PERIPHERY.upkeep),
     beacons: byKind((kind) => connect(beaconId(kind), BEACON)),
   };
 }

@@ -92,9 +92,6 @@ export function care(forecast: Forecast, settings: Settings, draft: Draft): void
 function clearQueues(forecast: Forecast, draft: Draft): void {
   for (const { agent, links } of forecast.agents) {
     if (!links.some(({ over }) => over)) continue;
-    let allocated = 0n;
-    for (const { current } of links) allocated += current;
-    if (agent.encumbered <= allocated) continue;
     const changing = draft.actions.some(
       ({ job, subject }) => (job === "allocate" || job === "deallocate") && subject.startsWith(`agent ${agent.index},`),
     );
@@ -102,7 +99,7 @@ function clearQueues(forecast: Forecast, draft: Draft): void {
     draft.act(
       "clearQueue",
       `agent ${agent.index}`,
-      "its decrease is over: EigenLayer still counts the magnitude as taken",
+      "its decrease is over: EigenLayer still has it in its queue",
       calls.clearQueue(forecast.tier, agent.account),
     );
   }

@@ -57,10 +57,11 @@ export interface TierState extends TierRef {
     readonly cap: bigint;
   };
   readonly deficit: { readonly outstanding: bigint; readonly closesAt: number };
-  /** Of the last stored sync, not of the lens's. */
+  /** As stored, before the lens's sync. */
   readonly lastSync: number;
   readonly unlockAt: number;
   readonly entriesPaused: boolean;
+  /** As stored, before the lens's sync; that sync looks at stale sets again, so their `seen…` are of now. */
   readonly freshUntil: number;
 
   readonly reserved: bigint;
@@ -112,7 +113,7 @@ export interface AgentState {
   /** Stake without its withdrawal queue, in wei. */
   readonly stake: bigint;
   readonly deployLimit: bigint;
-  /** What EigenLayer still counts as allocated: more than the links where its deallocation queue was not cleared. */
+  /** Magnitude that EigenLayer counts as allocated; `magnitude` less this is free. */
   readonly encumbered: bigint;
   /** When its operator was last reviewed by Rewards (0: never). */
   readonly reviewedAt: number;
@@ -120,6 +121,7 @@ export interface AgentState {
   readonly exits: readonly ExitState[];
 }
 
+/** An allocation as the tier has it; a decrease that has taken effect stays pending here until the tier looks again. */
 export interface LinkState {
   readonly index: number;
   readonly set: number;
@@ -158,6 +160,7 @@ export interface SetState {
   readonly pendingSlasher: string;
   readonly pendingSlasherBlock: number;
   readonly registrar: string;
+  /** Empty where the AVS has so many that they cannot be read with a million gas. */
   readonly strategies: readonly string[];
 }
 
@@ -171,14 +174,18 @@ export interface ChainState {
 export interface Pulse {
   readonly address: string;
   readonly readable: boolean;
+  /** Why not: the revert data. */
+  readonly failure: string;
   readonly slashedAgents: bigint;
-  /** Links of quarantined sets whose allocation is not on its way to zero. */
+  /** Links of quarantined sets of which the unwind ladder can take more. */
   readonly unwinding: number;
+  /** And an allocation is left to cut. */
   readonly deleverageNeeded: boolean;
   /** Bit s: set s has another slasher or pending slasher than the tier last saw, and the tier is exposed to it. */
   readonly changedSets: bigint;
   /** Hash of registrars and strategies of the sets that the tier is exposed to. */
   readonly surroundings: string;
+  /** These two as stored, before the lens's sync. */
   readonly freshUntil: number;
   readonly lastSync: number;
   readonly utilisation: bigint;

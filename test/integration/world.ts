@@ -72,6 +72,7 @@ export async function startWorld(): Promise<World> {
       hardhatArtifacts("RiskConfigurator", "contracts/core/risk/RiskConfigurator.sol").abi,
       hardhatArtifacts("HelloWorldAVS", "contracts/avs/HelloWorldAVS.sol").abi,
       local.protocol.router.interface.fragments,
+      local.protocol.upkeep.interface.fragments,
       local.protocol.accessManager.interface.fragments,
       local.protocol.factory.interface.fragments,
       local.steth.interface.fragments,

@@ -42,6 +42,7 @@ const ref = (address: string, name: string): TierRef => ({
 const pulseOf = (change: Partial<Pulse> = {}): Pulse => ({
   address: A,
   readable: true,
+  failure: "0x",
   slashedAgents: 0n,
   unwinding: 0,
   deleverageNeeded: false,

@@ -227,6 +227,15 @@ interface IAllocationManager {
     /// @notice Whether the operator is a member of the set.
     function isMemberOfOperatorSet(address operator, OperatorSet calldata operatorSet) external view returns (bool);
 
+    /// @notice Strategies of which a set may slash allocations. The AVS chooses how many.
+    function getStrategiesInOperatorSet(OperatorSet calldata operatorSet) external view returns (IStrategy[] memory);
+
+    /// @notice The contract that is asked when operators join or leave sets of `avs`; the AVS itself by default.
+    function getAVSRegistrar(address avs) external view returns (address);
+
+    /// @notice Magnitude that an operator has allocated, pending decreases included as long as they are slashable.
+    function getEncumberedMagnitude(address operator, IStrategy strategy) external view returns (uint64);
+
     /// @notice Blocks for which a deallocated magnitude stays slashable.
     // solhint-disable-next-line func-name-mixedcase
     function DEALLOCATION_DELAY() external view returns (uint32);

@@ -478,7 +478,7 @@ contract LocalAllocationManager is LocalModule, IAllocationManager {
         return _members[_key(operatorSet)].values();
     }
 
-    /// @notice Strategies of which a set may slash allocations.
+    /// @inheritdoc IAllocationManager
     function getStrategiesInOperatorSet(OperatorSet calldata operatorSet)
         external
         view
@@ -498,7 +498,7 @@ contract LocalAllocationManager is LocalModule, IAllocationManager {
         return uint64(WAD - _lost[operator][strategy].latest());
     }
 
-    /// @notice Magnitude that an operator has allocated, pending decreases included as long as they are slashable.
+    /// @inheritdoc IAllocationManager
     function getEncumberedMagnitude(address operator, IStrategy strategy) public view returns (uint64 encumbered) {
         encumbered = _encumbered[operator][strategy];
         DoubleEndedQueue.Bytes32Deque storage queue = _decreasing[operator][strategy];
@@ -522,7 +522,7 @@ contract LocalAllocationManager is LocalModule, IAllocationManager {
         return (state.isSet, block.number < state.effect ? state.current : state.next);
     }
 
-    /// @notice The contract that is asked when operators join or leave sets of `avs`; the AVS itself by default.
+    /// @inheritdoc IAllocationManager
     function getAVSRegistrar(address avs) public view returns (address) {
         address registrar = _registrar[avs];
         return registrar == address(0) ? avs : registrar;
