@@ -48,6 +48,19 @@ export interface Traffic {
   readonly errors: Record<Fault, number>;
 }
 
+/** One request, when it is over. */
+export interface Answered {
+  /** The RPC's whole address, which may hold a key: for telling RPCs apart, not to be shown. */
+  readonly url: string;
+  readonly method: string;
+  readonly seconds: number;
+  /** Bytes; of a batch, its equal part. */
+  readonly sent: number;
+  readonly received: number;
+  /** A contract's revert is none. */
+  readonly error?: Fault | undefined;
+}
+
 export interface EndpointOptions {
   readonly url: string;
   /** How it is called in messages. */
@@ -57,6 +70,7 @@ export interface EndpointOptions {
   readonly maxBytes?: number;
   /** Requests of the same moment that go in one HTTP request; 1 for none. */
   readonly maxBatch?: number;
+  readonly onAnswer?: ((answered: Answered) => void) | undefined;
 }
 
 const envelope = z.object({
@@ -89,7 +103,9 @@ export class Endpoint {
     bytesReceived: 0,
     errors: Object.fromEntries(FAULTS.map((fault) => [fault, 0])) as Record<Fault, number>,
   };
+  readonly url: string;
   readonly #url: URL;
+  readonly #onAnswer: EndpointOptions["onAnswer"];
   readonly #headers: Record<string, string>;
   readonly #timeoutMs: number;
   readonly #maxBytes: number;
@@ -97,8 +113,10 @@ export class Endpoint {
   #queue: Asked[] = [];
   #id = 0;
 
-  constructor({ url, name, timeoutMs, maxBytes = MAX_BYTES, maxBatch = MAX_BATCH }: EndpointOptions) {
+  constructor({ url, name, timeoutMs, maxBytes = MAX_BYTES, maxBatch = MAX_BATCH, onAnswer }: EndpointOptions) {
     this.name = name;
+    this.url = url;
+    this.#onAnswer = onAnswer;
     this.#url = new URL(url);
     this.#headers = { "content-type": "application/json" };
     if (this.#url.username !== "") {
@@ -150,10 +168,24 @@ export class Endpoint {
     const batch = asked.length > 1;
     const bodies = asked.map(({ id, method, params }) => JSON.stringify({ jsonrpc: "2.0", id, method, params }));
     this.traffic.requests += asked.length;
+    const begin = performance.now();
+    const meter = { received: 0 };
+    const tell = (one: Asked, i: number, error?: unknown) => {
+      // what nobody waits for any more is neither good nor bad
+      if (one.signal?.aborted) return;
+      this.#onAnswer?.({
+        url: this.url,
+        method: one.method,
+        seconds: (performance.now() - begin) / 1000,
+        sent: bodies[i]?.length ?? 0,
+        received: Math.round(meter.received / asked.length),
+        error: error instanceof EndpointError ? error.fault : undefined,
+      });
+    };
     try {
-      const answer = await this.#post(batch ? `[${bodies.join(",")}]` : (bodies[0] ?? ""), asked);
+      const answer = await this.#post(batch ? `[${bodies.join(",")}]` : (bodies[0] ?? ""), asked, meter);
       if (!batch) {
-        this.#settle(first, answer);
+        tell(first, 0, this.#settle(first, answer));
         return;
       }
       if (!Array.isArray(answer)) {
@@ -167,17 +199,25 @@ export class Endpoint {
         const id = z.looseObject({ id: z.unknown() }).safeParse(one).data?.id;
         if (!byId.has(id)) byId.set(id, one);
       }
-      for (const one of asked) this.#settle(one, byId.get(one.id));
+      asked.forEach((one, i) => {
+        tell(one, i, this.#settle(one, byId.get(one.id)));
+      });
     } catch (error) {
-      for (const one of asked) one.reject(one.signal?.aborted ? one.signal.reason : error);
+      asked.forEach((one, i) => {
+        tell(one, i, error);
+        one.reject(one.signal?.aborted ? one.signal.reason : error);
+      });
     }
   }
 
-  #settle(asked: Asked, answer: unknown): void {
+  /** Gives the error, if it is one. */
+  #settle(asked: Asked, answer: unknown): unknown {
     try {
       asked.resolve(this.#result(asked, answer));
+      return undefined;
     } catch (error) {
       asked.reject(error);
+      return error;
     }
   }
 
@@ -197,7 +237,7 @@ export class Endpoint {
     return data.result;
   }
 
-  async #post(body: string, asked: readonly Asked[]): Promise<unknown> {
+  async #post(body: string, asked: readonly Asked[], meter: { received: number }): Promise<unknown> {
     const names = asked.map(({ method }) => method).join(", ");
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), this.#timeoutMs);
@@ -223,7 +263,7 @@ export class Endpoint {
         signal: deadline.signal,
       });
       if (response.status !== 200) {
-        const text = await this.#read(response, names).catch(() => "");
+        const text = await this.#read(response, names, meter).catch(() => "");
         // some answer a JSON-RPC error with another status, and with the error in the body
         if (response.status !== 429 && response.status < 500) {
           const json = parse(text);
@@ -236,7 +276,7 @@ export class Endpoint {
           Number.isFinite(wait) ? { retryAfter: Math.min(wait, MAX_RETRY_AFTER_MS) } : {},
         );
       }
-      const json = parse(await this.#read(response, names));
+      const json = parse(await this.#read(response, names, meter));
       if (json === undefined) throw this.error("malformed", `${names}: the answer is not JSON, or not all of it`);
       return json;
     } catch (error) {
@@ -250,12 +290,13 @@ export class Endpoint {
     }
   }
 
-  async #read(response: Response, names: string): Promise<string> {
+  async #read(response: Response, names: string, meter: { received: number }): Promise<string> {
     const chunks: Uint8Array[] = [];
     let size = 0;
     if (response.body === null) return "";
     for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
       size += chunk.length;
+      meter.received += chunk.length;
       this.traffic.bytesReceived += chunk.length;
       // leaving the loop cancels the rest
       if (size > this.#maxBytes)

@@ -2,7 +2,7 @@
  * EigenLayer's events that say that something may have become urgent. They only tell the keeper why, and of whom: a log
  * that an RPC leaves out is harmless, because the pulse is asked at every block anyway.
  */
-import { Interface } from "ethers";
+import { Interface, Result } from "ethers";
 import * as z from "zod";
 import { mayHold } from "./bloom.ts";
 import type { Chain, Header } from "./types.ts";
@@ -40,7 +40,10 @@ export const INCIDENT_TOPICS: readonly string[] = face.fragments.flatMap((fragme
   return event ? [event.topicHash] : [];
 });
 
-const setSchema = z.object({ avs: z.string(), id: z.bigint().transform(Number) });
+const setSchema = z
+  .instanceof(Result)
+  .transform((result) => result.toObject())
+  .pipe(z.object({ avs: z.string(), id: z.bigint().transform(Number) }));
 const slashedSchema = z.object({
   operator: z.string(),
   operatorSet: setSchema,
@@ -83,7 +86,7 @@ export function readIncident(log: { readonly topics: readonly string[]; readonly
     const parsed = face.parseLog({ topics: [...log.topics], data: log.data });
     if (!parsed) return undefined;
     name = parsed.name;
-    fields = parsed.args.toObject(true);
+    fields = parsed.args.toObject();
     switch (name) {
       case "OperatorSlashed": {
         const { operator, operatorSet, strategies, wadSlashed, description } = slashedSchema.parse(fields);

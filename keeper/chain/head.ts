@@ -33,6 +33,10 @@ const FILL = 16;
 /** Polls for which an older head is taken for a lagging RPC's. */
 const PATIENT_POLLS = 5;
 const ARRIVALS = 6;
+/** Polls for a block that is late, before it is given up. */
+const LATE_POLLS = 2;
+/** Seconds by which timers may be early. */
+const EARLY = 0.05;
 
 export class HeadFollower {
   readonly #chain: Pick<Chain, "header">;
@@ -120,14 +124,19 @@ export class HeadFollower {
 
   /**
    * How long to wait before the next poll, in seconds. Where blocks come at even intervals, as Ethereum's, until the next
-   * one is due; otherwise, and when that one is late, `pollSeconds`.
+   * one is due; when that one is late, `pollSeconds`, and after some of those until the one after it is due. Where blocks
+   * keep no time, always `pollSeconds`.
    */
   delay(): number {
     const poll = this.#options.pollSeconds;
     const beat = this.#beat();
     const last = this.#arrivals.at(-1);
-    if (beat === undefined || last === undefined || this.#polls > 0) return poll;
-    return Math.min(beat, Math.max(0, last.timestamp + beat + this.#lag - this.#now()));
+    if (beat === undefined || last === undefined) return poll;
+    const passed = this.#now() - last.timestamp - this.#lag;
+    const due = Math.max(1, Math.floor(passed / beat)) * beat;
+    const overdue = passed - due;
+    if (overdue >= -EARLY && overdue < LATE_POLLS * poll) return poll;
+    return Math.min(beat, (overdue < 0 ? due : due + beat) - passed);
   }
 
   /** Waits for as long as `delay` says; returns at once when the signal aborts. */
@@ -209,7 +218,7 @@ export class HeadFollower {
     this.#arrivals = [...this.#arrivals, { timestamp: head.timestamp, seen: head.timestamp + lag }].slice(-ARRIVALS);
     const beat = this.#beat();
     // where the first poll found it, the next may come a little earlier; where it came too early, later
-    if (beat !== undefined) this.#lag = this.#polls > 1 || this.#lag === 0 ? lag + beat / 50 : this.#lag - beat / 100;
+    if (beat !== undefined) this.#lag = this.#polls > 1 || this.#lag === 0 ? lag + beat / 50 : this.#lag - beat / 200;
     this.#polls = 0;
   }
 

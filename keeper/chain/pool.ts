@@ -23,7 +23,7 @@ import {
   receiptSchema,
   refusalReason,
 } from "./answers.ts";
-import { Endpoint, EndpointError, type Fault, type Traffic } from "./endpoint.ts";
+import { type Answered, Endpoint, EndpointError, type Fault, type Traffic } from "./endpoint.ts";
 import {
   type At,
   BlockUnknown,
@@ -59,12 +59,16 @@ export interface RpcPoolOptions {
   /** An answer that is not there after this long is also asked of the next RPC; by default a quarter of the deadline. */
   readonly hedgeSeconds?: number;
   readonly onEvent?: (event: PoolEvent) => void;
+  /** After every request, for whoever measures. */
+  readonly onAnswer?: (answered: Answered) => void;
   /** Seconds since 1970. */
   readonly clock?: () => number;
 }
 
 export interface EndpointStatus {
   readonly name: string;
+  /** The whole address, which may hold a key: for telling RPCs apart, not to be shown. */
+  readonly url: string;
   readonly state: "untried" | "well" | "stale" | "left alone" | "wrong chain";
   /** 0 (every request fails) to 1. */
   readonly score: number;
@@ -96,6 +100,8 @@ interface Member {
   scoredAt: number;
   latencyMs: number;
   failures: number;
+  /** Agreed calls in a row that it answered otherwise than the majority. */
+  lies: number;
   /** Left alone until then (monotonic milliseconds), and for how long the time after that. */
   openUntil: number;
   backoffMs: number;
@@ -110,6 +116,7 @@ interface Member {
 }
 
 const FAILURES_TO_OPEN = 3;
+const LIES_TO_OPEN = 2;
 const BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 60_000;
 const LAG_BLOCKS = 2;
@@ -163,6 +170,7 @@ export class RpcPool implements Chain {
         url,
         name: names[i] ?? url,
         timeoutMs: options.timeoutSeconds * 1000,
+        onAnswer: options.onAnswer,
         ...(options.maxAnswerBytes === undefined ? {} : { maxBytes: options.maxAnswerBytes }),
         ...(options.maxBatch === undefined ? {} : { maxBatch: options.maxBatch }),
       }),
@@ -173,6 +181,7 @@ export class RpcPool implements Chain {
       scoredAt: 0,
       latencyMs: 0,
       failures: 0,
+      lies: 0,
       openUntil: 0,
       backoffMs: BACKOFF_MS,
       probing: false,
@@ -193,6 +202,7 @@ export class RpcPool implements Chain {
   status(): readonly EndpointStatus[] {
     return this.#members.map((member) => ({
       name: member.endpoint.name,
+      url: member.endpoint.url,
       state: this.#stateOf(member),
       score: scoreOf(member),
       latency: member.latencyMs / 1000,
@@ -275,13 +285,13 @@ export class RpcPool implements Chain {
       if (text === answer) continue;
       this.counters.disagreements++;
       for (const member of members) {
-        this.#failure(
+        this.#lied(
           member,
           `it answered a call with ${inShort(text)}, ${agreeing.length} others with ${inShort(answer)}`,
         );
-        this.#tell({ kind: "disagreement", endpoint: member.endpoint.name, detail: member.lastError ?? "" });
       }
     }
+    for (const member of agreeing) member.lies = 0;
     if (agreeing.length < Math.min(needed, this.#members.length)) this.counters.thinAgreements++;
     if (answer.startsWith(REVERT)) throw new CallReverted(answer.slice(REVERT.length));
     return answer;
@@ -797,7 +807,7 @@ export class RpcPool implements Chain {
     const rank = (member: Member): number => {
       if (member.openUntil > now) return 3;
       if (member.stale !== undefined) return 2;
-      return scoreOf(member) < 0.5 ? 1 : 0;
+      return member.openUntil > 0 || scoreOf(member) < 0.3 ? 1 : 0;
     };
     const ranked = members.map((member) => ({ member, rank: rank(member) })).sort((a, b) => a.rank - b.rank);
     const well = ranked.filter((one) => one.rank < 2);
@@ -863,6 +873,12 @@ export class RpcPool implements Chain {
     });
   }
 
+  #lied(member: Member, why: string): void {
+    this.#tell({ kind: "disagreement", endpoint: member.endpoint.name, detail: why });
+    if (++member.lies >= LIES_TO_OPEN) this.#failure(member, why, MAX_BACKOFF_MS);
+    else member.lastError = why;
+  }
+
   /** Tries those whose time is over, and those that were stale, without anybody waiting for it. */
   #probe(): void {
     const now = performance.now();
@@ -886,7 +902,7 @@ export class RpcPool implements Chain {
 
   #stateOf(member: Member): EndpointStatus["state"] {
     if (member.excluded !== undefined) return "wrong chain";
-    if (member.openUntil > performance.now()) return "left alone";
+    if (member.openUntil > 0) return "left alone"; // until it answers
     if (member.stale !== undefined) return "stale";
     return member.latencyMs === 0 && member.failures === 0 ? "untried" : "well";
   }
@@ -935,7 +951,11 @@ const FEE_BLOCKS = 5;
 /** Hosts, numbered where they are the same: the rest of an address is often a key. */
 function namesOf(urls: readonly string[]): readonly string[] {
   const hosts = urls.map((url) => new URL(url).host);
-  return hosts.map((host, i) => (hosts.indexOf(host) === hosts.lastIndexOf(host) ? host : `${host} (${i + 1})`));
+  return hosts.map((host, i) =>
+    hosts.indexOf(host) === hosts.lastIndexOf(host)
+      ? host
+      : `${host} ${hosts.slice(0, i + 1).filter((one) => one === host).length}`,
+  );
 }
 
 const inShort = (text: string): string =>
