@@ -75,6 +75,8 @@ export class Daemon {
 
   #tiers: readonly TierRef[] = [];
   readonly #heads: HeadFollower;
+  /** The head at which the last reorg was seen. */
+  #forkedAt: number | undefined;
   /** Blocks whose events were not looked at yet. */
   #news: Header[] = [];
   /** The head must be looked at again, though it is not new: something failed. */
@@ -226,6 +228,7 @@ export class Daemon {
         from: oldest.number,
         depth: removed.length,
       });
+      this.#forkedAt = Math.max(head.number, removed[0]?.number ?? 0);
       this.#helpless.clear();
       this.#trouble.clear();
       if (this.#routine && this.#routine.number >= oldest.number) this.#routine = undefined;
@@ -318,14 +321,13 @@ export class Daemon {
       this.#setbacks.won(lane);
       if (failed.length > 0)
         this.#tell("info", `Had no effect, done by somebody else or not possible any more: ${sayAll(failed)}.`, about);
+    } else if (entry.decidedAt <= (this.#forkedAt ?? 0)) {
+      this.#tell("info", `Of no use any more, since the chain took blocks back: ${sayAll(entry.actions)}.`, about);
     } else {
       this.#setbacks.lost(lane);
       this.#metrics.raceLost(entry.tier);
-      this.#tell(
-        "warn",
-        `Came too late: ${sayAll(entry.actions)}. Leaves such work to the other keeper for some blocks.`,
-        about,
-      );
+      const deference = "Leaves such work to the other keeper for some blocks.";
+      this.#tell("warn", `Came too late: ${sayAll(entry.actions)}. ${deference}`, about);
     }
     if (done.some((action) => action.job === "poke")) {
       const seen = this.#unanswered.get(entry.tier);
@@ -375,6 +377,7 @@ export class Daemon {
     const states = await this.#agreed(block, (agreement) => this.#views.observe(alarmed, block, agreement));
     this.#look(states.tiers, pulses);
     const plan = this.#plan({ head: states, claims: [], remembered: this.#memory.remembered() }, this.#config);
+    this.#withheld(plan, block);
     this.#left.protection = await this.#carryOut(plan, "protection", block);
     this.#answer(states.tiers, plan);
     for (const tier of alarmed) this.#rest(tier, pulses, plan, block);
@@ -498,11 +501,6 @@ export class Daemon {
     // what is withheld may be possible later though the pulse does not change: time passes
     const until = Math.min(block.number + REPEAT, ...waits.map((one) => one ?? 0));
     this.#helpless.set(tier.address, { signature: signatureOf(pulse), until });
-    if (mine.length === 0) {
-      const reasons = plan.withheld.filter((one) => one.tier === tier.address).map((one) => one.reason);
-      const why = reasons.length === 0 ? "" : `: ${reasons.join("; ")}`;
-      this.#tell("debug", `Nothing to do for its protection${why}.`, { tier: tier.name, block: block.number });
-    }
   }
 
   /** Asks as many RPCs as the configuration says; after some blocks of disagreement the healthiest of them alone. */
@@ -541,6 +539,7 @@ export class Daemon {
     const remembered = this.#memory.remembered();
     const plan = this.#plan({ head: now, final: settled, claims, remembered }, this.#config);
     const wanted = then ? this.#stillWanted(plan, { head: now, final: now, claims, remembered }) : plan;
+    this.#withheld(wanted, block);
     this.#left.protection = await this.#carryOut(plan, "protection", block);
     this.#left.routine = await this.#carryOut(wanted, "routine", block);
     this.#routine = final;
@@ -588,7 +587,11 @@ export class Daemon {
       const lane = laneOf({ tier: tier.address, urgency });
       if (mine.length === 0) this.#setbacks.idle(lane);
       const actions = this.#ready(mine, block);
-      if (actions.length === 0 || this.#setbacks.defers(lane, urgency, block.number)) continue;
+      if (actions.length === 0) continue;
+      if (this.#setbacks.defers(lane, urgency, block.number, this.#clock() / 1_000)) {
+        left = true;
+        continue;
+      }
       // the other tiers shall not wait for this one
       await this.#attempt(`acted for ${tier.name}`, async () => {
         if (await this.#offer({ tier: tier.address, urgency, actions }, tier.name, block)) left = true;
@@ -713,7 +716,7 @@ export class Daemon {
     sentence: string,
     details: object,
     block: number,
-    level: "info" | "warn" | "error" = "warn",
+    level: "debug" | "info" | "warn" | "error" = "warn",
     repeat = REPEAT,
   ): void {
     const last = this.#said.get(key);
@@ -721,6 +724,19 @@ export class Daemon {
     if (this.#said.size > 1_000) this.#said.clear();
     this.#said.set(key, block);
     this.#tell(level, sentence, details);
+  }
+
+  /** What is not done, and why not. */
+  #withheld(plan: Plan, block: BlockRef): void {
+    for (const { tier, job, subject, reason } of plan.withheld)
+      this.#sayOnce(
+        `withheld ${tier} ${job} ${subject} ${reason}`,
+        `Leaves: ${subject === "" ? job : `${job} ${subject}`}.`,
+        { tier: this.#nameOf(tier), job, reason },
+        block.number,
+        "debug",
+        DRY_REPEAT,
+      );
   }
 
   #tell(level: "debug" | "info" | "warn" | "error", sentence: string, details: object = {}): void {

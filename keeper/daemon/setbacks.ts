@@ -21,6 +21,8 @@ const LIMITS: Readonly<Record<Urgency, Limits>> = {
   routine: { wait: 300, defer: 50 },
 };
 
+const BLOCK_SECONDS = 12;
+
 interface Setback {
   readonly count: number;
   readonly until: number;
@@ -30,7 +32,7 @@ export class Setbacks {
   readonly #actions = new Map<string, Setback>();
   readonly #losses = new Map<string, number>();
   /** Since which block a lane that lost races has work again. */
-  readonly #work = new Map<string, number>();
+  readonly #work = new Map<string, { readonly block: number; readonly time: number }>();
   readonly #random: () => number;
 
   constructor(random: () => number = Math.random) {
@@ -86,17 +88,19 @@ export class Setbacks {
 
   /**
    * Whether the lane leaves its work to somebody else for now. After a lost race it waits for some blocks whether the
-   * other one does what is to be done, and acts if he does not: two keepers cost one reverted transaction, not one each time.
+   * other one does what is to be done, and acts if he does not: two keepers cost one useless transaction, not one each
+   * time. `now` is the wall clock in seconds: where no blocks come, it does not wait for them for ever.
    */
-  defers(lane: string, urgency: Urgency, head: number): boolean {
+  defers(lane: string, urgency: Urgency, head: number, now: number): boolean {
     const losses = this.#losses.get(lane);
     if (losses === undefined) return false;
     let since = this.#work.get(lane);
-    if (since === undefined || since > head) {
-      since = head;
+    if (since === undefined || since.block > head) {
+      since = { block: head, time: now };
       this.#work.set(lane, since);
     }
-    return head < since + Math.min(2 ** (losses - 1), LIMITS[urgency].defer);
+    const blocks = Math.min(2 ** (losses - 1), LIMITS[urgency].defer);
+    return head < since.block + blocks && now < since.time + blocks * BLOCK_SECONDS;
   }
 
   /** 1, 2, 4, … up to `limit`; from 4 on give or take a quarter, so that two keepers do not stay in step. */
