@@ -57,6 +57,7 @@ export interface Recorded extends Entry {
   /** Gas that each action used in the simulation: its share of what the transaction costs. */
   readonly shares: readonly bigint[];
   readonly attempts: readonly Attempt[];
+  readonly cancelled: boolean;
 }
 
 export interface Draft {

@@ -42,7 +42,7 @@ export interface Entry {
   /** Which of the actions took effect. */
   readonly done?: readonly boolean[] | undefined;
   /** What was mined in its place is an empty transaction of the keeper's own: its reason was gone, or it stood in the way. */
-  readonly cancelled: boolean;
+  readonly cancelled?: boolean | undefined;
   /** Why it reverted, what of it failed, or why it was given up. */
   readonly error?: string | undefined;
 }
