@@ -5,6 +5,7 @@
 import { type HDNodeWallet, Interface, JsonRpcProvider, Transaction, Wallet } from "ethers";
 import * as z from "zod";
 import { deployContract, hardhatArtifacts, send } from "../../deploy/eigenlayer.ts";
+import { RpcPool } from "../../keeper/chain/pool.ts";
 import { configSchema } from "../../keeper/config/schema.ts";
 import type { Action, Urgency } from "../../keeper/plan/types.ts";
 import type { BlockRef } from "../../keeper/state/types.ts";
@@ -15,11 +16,10 @@ import { JournaledSender, type Notice, type SenderOptions } from "../../keeper/t
 import type { Batch, Signer } from "../../keeper/transactions/types.ts";
 import { type Chain as Process, rpc, startChain } from "../../scripts/chain.ts";
 import { buildContracts } from "../../scripts/lib/build.ts";
-import { DirectChain } from "./direct.ts";
 
 export interface Purse {
   readonly process: Process;
-  readonly chain: DirectChain;
+  readonly chain: RpcPool;
   readonly upkeep: string;
   readonly token: string;
   close(): Promise<void>;
@@ -31,6 +31,9 @@ const TOKEN = new Interface([
   "error ERC20InsufficientBalance(address sender, uint256 balance, uint256 needed)",
 ]);
 export const COINS = 1_000_000n;
+
+export const chainOf = (...urls: readonly string[]) =>
+  new RpcPool({ urls, chainId: 31_337, timeoutSeconds: 5, maxHeadAgeSeconds: 0 });
 
 export async function startPurse(): Promise<Purse> {
   await buildContracts();
@@ -49,12 +52,16 @@ export async function startPurse(): Promise<Purse> {
     const artifact = hardhatArtifacts("Upkeep", "contracts/periphery/upkeep/Upkeep.sol");
     const upkeep = await deployContract(owner, artifact, nobody, nobody);
     await send(token, "mint", await upkeep.getAddress(), COINS);
+    const chain = chainOf(process.url);
     return {
       process,
-      chain: new DirectChain(process.url),
+      chain,
       upkeep: await upkeep.getAddress(),
       token: await token.getAddress(),
-      close: () => process.stop(),
+      close: async () => {
+        await chain.close();
+        await process.stop();
+      },
     };
   } catch (error) {
     await process.stop();
@@ -75,7 +82,7 @@ export async function fund(url: string, address: string, ether: number): Promise
 }
 
 /** How many coins somebody was paid. */
-export async function coins(chain: DirectChain, token: string, owner: string): Promise<number> {
+export async function coins(chain: RpcPool, token: string, owner: string): Promise<number> {
   const answer = await chain.call({ to: token, data: TOKEN.encodeFunctionData("balanceOf", [owner]) }, "latest");
   return Number(z.bigint().parse(TOKEN.decodeFunctionResult("balanceOf", answer)[0]));
 }
@@ -172,7 +179,12 @@ export async function newKeeper(
 }
 
 /** Somebody else who has the keeper's key sends something. */
-export async function foreign(purse: Purse, wallet: Wallet | HDNodeWallet, nonce: number, gwei = 50): Promise<string> {
+export async function foreign(
+  purse: Pick<Purse, "chain">,
+  wallet: Wallet | HDNodeWallet,
+  nonce: number,
+  gwei = 200,
+): Promise<string> {
   const fee = BigInt(gwei) * 10n ** 9n;
   const raw = await wallet.signTransaction({
     type: 2,

@@ -1,18 +1,21 @@
 /** Transactions on a real chain process, with its mempool: each test has an account and a payee of its own. */
 import assert from "node:assert/strict";
-import { after, before, beforeEach, test } from "node:test";
+import { after, afterEach, before, beforeEach, test } from "node:test";
 import { parseEther, Transaction, Wallet } from "ethers";
+import type { RpcPool } from "../../keeper/chain/pool.ts";
+import { RpcDisagreement } from "../../keeper/chain/types.ts";
 import { tariffs } from "../../keeper/transactions/fees.ts";
 import type { Recorded } from "../../keeper/transactions/journal.ts";
 import type { Outcome } from "../../keeper/transactions/types.ts";
+import { UPKEEP } from "../../keeper/transactions/upkeep.ts";
 import { rpc } from "../../scripts/chain.ts";
-import { DirectChain } from "./direct.ts";
 import { type FaultProxy, startProxy } from "./proxy.ts";
 import {
   automine,
   batch,
   COINS,
   CONFIG,
+  chainOf,
   coins,
   foreign,
   fund,
@@ -30,6 +33,8 @@ import { mark } from "./reorg.ts";
 let purse: Purse;
 let proxy: FaultProxy;
 let url: string;
+/** Over the RPC that can be made sick. */
+let sick: RpcPool;
 let payee: string;
 
 before(async () => {
@@ -41,8 +46,10 @@ after(async () => {
   await proxy?.close();
   await purse?.close();
 });
+afterEach(() => sick.close());
 beforeEach(async () => {
   proxy.clear();
+  sick = chainOf(proxy.url);
   await automine(url, false);
   await mine(url); // what an earlier test left in the mempool
   await baseFee(1);
@@ -274,7 +281,7 @@ test("what the RPCs forget is sent again", async () => {
 
 test("a transaction that no RPC takes is sent with the next block; one whose answer is lost is not sent twice", async () => {
   for (const kind of ["close", "lose"] as const) {
-    const keeper = await newKeeper(purse, { chain: new DirectChain(proxy.url) });
+    const keeper = await newKeeper(purse, { chain: sick });
     payee = Wallet.createRandom().address;
     const heal = proxy.inject("eth_sendRawTransaction", { kind });
     const entry = await sent(keeper);
@@ -417,7 +424,7 @@ test("protection goes ahead of a stuck routine transaction with a lower nonce: i
 });
 
 test("nonces that an RPC invented are filled, so that what came after them is mined", async () => {
-  const keeper = await newKeeper(purse, { chain: new DirectChain(proxy.url) });
+  const keeper = await newKeeper(purse, { chain: sick });
   const heal = proxy.lieAboutNonces(2);
   const entry = await sent(keeper);
   assert.equal(entry.nonce, 2);
@@ -433,7 +440,7 @@ test("nonces that an RPC invented are filled, so that what came after them is mi
 });
 
 test("receipts that an RPC swallows delay the end and change nothing else", async () => {
-  const keeper = await newKeeper(purse, { chain: new DirectChain(proxy.url) });
+  const keeper = await newKeeper(purse, { chain: sick });
   const entry = await sent(keeper);
   await mine(url);
   const heal = proxy.swallowReceipts();
@@ -486,4 +493,25 @@ test("a sender without a key refuses to start unless it is a dry run", () => {
     () => openKeeper(purse, Wallet.createRandom(), ":memory:", { signer: undefined }),
     /no key to sign with.*dry run/,
   );
+});
+
+test("protection that two RPCs see differently is not sent; routine asks one", async () => {
+  const both = chainOf(url, proxy.url);
+  try {
+    const keeper = await newKeeper(purse, { chain: both, agreement: 2 });
+    const heal = proxy.inject("eth_call", {
+      kind: "lie",
+      lie: () => ({ result: UPKEEP.encodeFunctionResult("simulate", [[[false, 0n, "0x", 0n]]]) }),
+    });
+    await assert.rejects(offer(keeper, protection()), RpcDisagreement);
+    assert.deepEqual(keeper.journal.history(1), []);
+    assert.equal((await offer(keeper)).kind, "sent");
+    heal();
+    assert.equal((await offer(keeper, protection())).kind, "sent");
+    await mine(url);
+    await keeper.tend();
+    assert.equal(await paid(), 1); // the routine one made way
+  } finally {
+    await both.close();
+  }
 });
