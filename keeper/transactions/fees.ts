@@ -39,6 +39,8 @@ const BUMP_NUMERATOR = 9n;
 const BUMP_DENOMINATOR = 8n;
 /** Replacements that a first offer leaves room for below the cap. */
 const ROOM = 3;
+/** Configured tips that a first offer pays at most where others pay more. */
+const MAX_FIRST_TIP = 8n;
 /** EIP-7825: the most gas that a transaction may ask for. */
 export const MAX_TRANSACTION_GAS = 16_777_216n;
 export const TRANSFER_GAS = 21_000n;
@@ -65,20 +67,23 @@ export function tariffs(config: Config["fees"]): Tariffs {
 export const bump = (amount: bigint): bigint => (amount * BUMP_NUMERATOR + BUMP_DENOMINATOR - 1n) / BUMP_DENOMINATOR;
 
 /**
- * First offer: the configured tip, or what others pay if that is more (protection follows the dear ones, routine the cheap
- * ones), and room for the base fee to double; but below the cap by so much that it can be replaced, as long as it is mined
- * in the next block even so.
+ * First offer: the configured tip, or what the median of others pays if that is more (routine: the cheapest), but not by
+ * far more, because a few transactions of one stranger can make a tip look usual; and room for the base fee to double.
+ * Below the cap by so much that it can be replaced, as long as it is mined in the next block even so.
  */
 export function firstFees(market: Market, urgency: Urgency, { cap, tip }: Tariff): Offer {
-  const [cheap, , dear] = market.tips;
-  const others = urgency === "protection" ? dear : cheap;
+  const [cheap, median] = market.tips;
+  return offerOf(market, urgency, cap, max(tip, min(urgency === "protection" ? median : cheap, tip * MAX_FIRST_TIP)));
+}
+
+function offerOf(market: Market, urgency: Urgency, cap: bigint, tip: bigint): Offer {
   const spare = cap - market.baseFee;
   if (spare <= 0n)
     return {
       kind: "dear",
       detail: `The base fee is ${inGwei(market.baseFee)}, and ${urgency} pays at most ${inGwei(cap)}.`,
     };
-  const priority = min(max(tip, others), spare);
+  const priority = min(tip, spare);
   let room = cap;
   for (let i = 0; i < ROOM; i++) room = (room * BUMP_DENOMINATOR) / BUMP_NUMERATOR;
   const wanted = 2n * market.baseFee + priority;
@@ -87,9 +92,13 @@ export function firstFees(market: Market, urgency: Urgency, { cap, tip }: Tariff
   return { kind: "fees", fees: { maxFeePerGas, maxPriorityFeePerGas: priority } };
 }
 
-/** An offer that replaces another: both fees at least an eighth higher, and never behind a fresh offer. Never above the cap. */
+/**
+ * An offer that replaces another: both fees at least an eighth higher, and not behind the market: what was not mined in its
+ * time follows the median of others (protection: the dear ones). Never above the cap.
+ */
 export function replacementFees(previous: Fees, market: Market, urgency: Urgency, tariff: Tariff): Offer {
-  const fresh = firstFees(market, urgency, tariff);
+  const [, median, dear] = market.tips;
+  const fresh = offerOf(market, urgency, tariff.cap, max(tariff.tip, urgency === "protection" ? dear : median));
   const least = { tip: bump(previous.maxPriorityFeePerGas), max: bump(previous.maxFeePerGas) };
   if (least.max > tariff.cap)
     return {
