@@ -19,6 +19,12 @@ export const FAULTS = [
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
+interface Extra {
+  readonly retryAfter?: number;
+  readonly refusal?: string;
+  readonly cause?: unknown;
+}
+
 /** An RPC's fault. Its address is never in the message: it often holds a key. */
 export class EndpointError extends RpcError {
   override readonly name = "EndpointError";
@@ -29,8 +35,8 @@ export class EndpointError extends RpcError {
   /** The JSON-RPC error's message, for "refused". */
   readonly refusal: string | undefined;
 
-  constructor(endpoint: string, fault: Fault, message: string, extra: { retryAfter?: number; refusal?: string } = {}) {
-    super(`${endpoint}: ${message}`);
+  constructor(endpoint: string, fault: Fault, message: string, extra: Extra = {}) {
+    super(`${endpoint}: ${message}`, extra.cause === undefined ? undefined : { cause: extra.cause });
     this.endpoint = endpoint;
     this.fault = fault;
     this.retryAfter = extra.retryAfter;
@@ -48,19 +54,6 @@ export interface Traffic {
   readonly errors: Record<Fault, number>;
 }
 
-/** One request, when it is over. */
-export interface Answered {
-  /** The RPC's whole address, which may hold a key: for telling RPCs apart, not to be shown. */
-  readonly url: string;
-  readonly method: string;
-  readonly seconds: number;
-  /** Bytes; of a batch, its equal part. */
-  readonly sent: number;
-  readonly received: number;
-  /** A contract's revert is none. */
-  readonly error?: Fault | undefined;
-}
-
 export interface EndpointOptions {
   readonly url: string;
   /** How it is called in messages. */
@@ -70,7 +63,6 @@ export interface EndpointOptions {
   readonly maxBytes?: number;
   /** Requests of the same moment that go in one HTTP request; 1 for none. */
   readonly maxBatch?: number;
-  readonly onAnswer?: ((answered: Answered) => void) | undefined;
 }
 
 const envelope = z.object({
@@ -103,9 +95,7 @@ export class Endpoint {
     bytesReceived: 0,
     errors: Object.fromEntries(FAULTS.map((fault) => [fault, 0])) as Record<Fault, number>,
   };
-  readonly url: string;
   readonly #url: URL;
-  readonly #onAnswer: EndpointOptions["onAnswer"];
   readonly #headers: Record<string, string>;
   readonly #timeoutMs: number;
   readonly #maxBytes: number;
@@ -113,10 +103,8 @@ export class Endpoint {
   #queue: Asked[] = [];
   #id = 0;
 
-  constructor({ url, name, timeoutMs, maxBytes = MAX_BYTES, maxBatch = MAX_BATCH, onAnswer }: EndpointOptions) {
+  constructor({ url, name, timeoutMs, maxBytes = MAX_BYTES, maxBatch = MAX_BATCH }: EndpointOptions) {
     this.name = name;
-    this.url = url;
-    this.#onAnswer = onAnswer;
     this.#url = new URL(url);
     this.#headers = { "content-type": "application/json" };
     if (this.#url.username !== "") {
@@ -148,7 +136,7 @@ export class Endpoint {
   }
 
   /** An error of this RPC, counted. */
-  error(fault: Fault, message: string, extra?: { retryAfter?: number; refusal?: string }): EndpointError {
+  error(fault: Fault, message: string, extra?: Extra): EndpointError {
     this.traffic.errors[fault]++;
     return new EndpointError(this.name, fault, message, extra);
   }
@@ -168,24 +156,10 @@ export class Endpoint {
     const batch = asked.length > 1;
     const bodies = asked.map(({ id, method, params }) => JSON.stringify({ jsonrpc: "2.0", id, method, params }));
     this.traffic.requests += asked.length;
-    const begin = performance.now();
-    const meter = { received: 0 };
-    const tell = (one: Asked, i: number, error?: unknown) => {
-      // what nobody waits for any more is neither good nor bad
-      if (one.signal?.aborted) return;
-      this.#onAnswer?.({
-        url: this.url,
-        method: one.method,
-        seconds: (performance.now() - begin) / 1000,
-        sent: bodies[i]?.length ?? 0,
-        received: Math.round(meter.received / asked.length),
-        error: error instanceof EndpointError ? error.fault : undefined,
-      });
-    };
     try {
-      const answer = await this.#post(batch ? `[${bodies.join(",")}]` : (bodies[0] ?? ""), asked, meter);
+      const answer = await this.#post(batch ? `[${bodies.join(",")}]` : (bodies[0] ?? ""), asked);
       if (!batch) {
-        tell(first, 0, this.#settle(first, answer));
+        this.#settle(first, answer);
         return;
       }
       if (!Array.isArray(answer)) {
@@ -199,25 +173,17 @@ export class Endpoint {
         const id = z.looseObject({ id: z.unknown() }).safeParse(one).data?.id;
         if (!byId.has(id)) byId.set(id, one);
       }
-      asked.forEach((one, i) => {
-        tell(one, i, this.#settle(one, byId.get(one.id)));
-      });
+      for (const one of asked) this.#settle(one, byId.get(one.id));
     } catch (error) {
-      asked.forEach((one, i) => {
-        tell(one, i, error);
-        one.reject(one.signal?.aborted ? one.signal.reason : error);
-      });
+      for (const one of asked) one.reject(one.signal?.aborted ? one.signal.reason : error);
     }
   }
 
-  /** Gives the error, if it is one. */
-  #settle(asked: Asked, answer: unknown): unknown {
+  #settle(asked: Asked, answer: unknown): void {
     try {
       asked.resolve(this.#result(asked, answer));
-      return undefined;
     } catch (error) {
       asked.reject(error);
-      return error;
     }
   }
 
@@ -237,7 +203,7 @@ export class Endpoint {
     return data.result;
   }
 
-  async #post(body: string, asked: readonly Asked[], meter: { received: number }): Promise<unknown> {
+  async #post(body: string, asked: readonly Asked[]): Promise<unknown> {
     const names = asked.map(({ method }) => method).join(", ");
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(), this.#timeoutMs);
@@ -263,7 +229,7 @@ export class Endpoint {
         signal: deadline.signal,
       });
       if (response.status !== 200) {
-        const text = await this.#read(response, names, meter).catch(() => "");
+        const text = await this.#read(response, names).catch(() => "");
         // some answer a JSON-RPC error with another status, and with the error in the body
         if (response.status !== 429 && response.status < 500) {
           const json = parse(text);
@@ -276,7 +242,7 @@ export class Endpoint {
           Number.isFinite(wait) ? { retryAfter: Math.min(wait, MAX_RETRY_AFTER_MS) } : {},
         );
       }
-      const json = parse(await this.#read(response, names, meter));
+      const json = parse(await this.#read(response, names));
       if (json === undefined) throw this.error("malformed", `${names}: the answer is not JSON, or not all of it`);
       return json;
     } catch (error) {
@@ -290,13 +256,12 @@ export class Endpoint {
     }
   }
 
-  async #read(response: Response, names: string, meter: { received: number }): Promise<string> {
+  async #read(response: Response, names: string): Promise<string> {
     const chunks: Uint8Array[] = [];
     let size = 0;
     if (response.body === null) return "";
     for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
       size += chunk.length;
-      meter.received += chunk.length;
       this.traffic.bytesReceived += chunk.length;
       // leaving the loop cancels the rest
       if (size > this.#maxBytes)

@@ -23,7 +23,7 @@ import {
   receiptSchema,
   refusalReason,
 } from "./answers.ts";
-import { type Answered, Endpoint, EndpointError, type Fault, type Traffic } from "./endpoint.ts";
+import { Endpoint, EndpointError, type Fault, type Traffic } from "./endpoint.ts";
 import {
   type At,
   BlockUnknown,
@@ -59,16 +59,12 @@ export interface RpcPoolOptions {
   /** An answer that is not there after this long is also asked of the next RPC; by default a quarter of the deadline. */
   readonly hedgeSeconds?: number;
   readonly onEvent?: (event: PoolEvent) => void;
-  /** After every request, for whoever measures. */
-  readonly onAnswer?: (answered: Answered) => void;
   /** Seconds since 1970. */
   readonly clock?: () => number;
 }
 
 export interface EndpointStatus {
   readonly name: string;
-  /** The whole address, which may hold a key: for telling RPCs apart, not to be shown. */
-  readonly url: string;
   readonly state: "untried" | "well" | "stale" | "left alone" | "wrong chain";
   /** 0 (every request fails) to 1. */
   readonly score: number;
@@ -170,7 +166,6 @@ export class RpcPool implements Chain {
         url,
         name: names[i] ?? url,
         timeoutMs: options.timeoutSeconds * 1000,
-        onAnswer: options.onAnswer,
         ...(options.maxAnswerBytes === undefined ? {} : { maxBytes: options.maxAnswerBytes }),
         ...(options.maxBatch === undefined ? {} : { maxBatch: options.maxBatch }),
       }),
@@ -202,7 +197,6 @@ export class RpcPool implements Chain {
   status(): readonly EndpointStatus[] {
     return this.#members.map((member) => ({
       name: member.endpoint.name,
-      url: member.endpoint.url,
       state: this.#stateOf(member),
       score: scoreOf(member),
       latency: member.latencyMs / 1000,
@@ -736,10 +730,8 @@ export class RpcPool implements Chain {
       try {
         request.check?.(answer);
       } catch (error) {
-        throw endpoint.error(
-          "malformed",
-          `eth_call gives an answer that cannot be read (${error instanceof Error ? error.message.slice(0, 200) : error})`,
-        );
+        const why = error instanceof Error ? error.message.slice(0, 200) : String(error);
+        throw endpoint.error("malformed", `eth_call gives an answer that cannot be read: ${why}`, { cause: error });
       }
       return answer;
     };
@@ -920,6 +912,9 @@ export class RpcPool implements Chain {
   #failed(errors: readonly unknown[]): RpcError {
     const other = errors.find((error) => error instanceof RpcError && !(error instanceof EndpointError));
     if (errors.length === 1 && other instanceof RpcError) return other;
+    // no RPC's answer can be read: then it is not the RPCs
+    const causes = errors.map((error) => (error instanceof EndpointError ? error.cause : undefined));
+    if (causes.length > 0 && causes.every((cause) => cause instanceof Error)) throw causes[0];
     const said = [...new Set(errors.map((error) => (error instanceof Error ? error.message : String(error))))].join(
       "; ",
     );

@@ -268,19 +268,26 @@ async function ask<T>(
 ): Promise<T> {
   const fragment = LENS.getFunction(fn);
   if (fragment === null) throw new LensError(`There is no ${fn}.`);
-  let answer: string;
+  const decode = (answer: string): T => {
+    try {
+      return schema.parse(named(fragment.outputs, LENS.decodeFunctionResult(fragment, answer)));
+    } catch (error) {
+      throw new LensError(
+        `The answer of ${lens} to ${fn} is not one of this keeper's UpkeepLens (${answer.length / 2 - 1} bytes): check the deployment's file, or whether the RPC cuts answers.`,
+        { cause: error },
+      );
+    }
+  };
+  // an RPC's answer that cannot be read is that RPC's error; the one that can be is read once
+  let read: { readonly answer: string; readonly value: T } | undefined;
+  const check = (answer: string): void => {
+    read = { answer, value: decode(answer) };
+  };
   try {
-    answer = await chain.call({ to: lens, data: LENS.encodeFunctionData(fragment, args) }, at);
+    const answer = await chain.call({ to: lens, data: LENS.encodeFunctionData(fragment, args), check }, at);
+    return read?.answer === answer ? read.value : decode(answer);
   } catch (error) {
     throw error instanceof CallReverted ? explained(error, lens, fn) : error;
-  }
-  try {
-    return schema.parse(named(fragment.outputs, LENS.decodeFunctionResult(fragment, answer)));
-  } catch (error) {
-    throw new LensError(
-      `The answer of ${lens} to ${fn} is not one of this keeper's UpkeepLens (${answer.length / 2 - 1} bytes): check the deployment's file, or whether the RPC cuts answers.`,
-      { cause: error },
-    );
   }
 }
 
