@@ -142,7 +142,8 @@ async function checkRpc(
   const seen: Seen = { probe, head, final: final ?? undefined, genesis: genesis?.hash };
   if (final === null)
     return { check: warned(name, "It knows no final block, which routine waits for.", "Use a node that does."), seen };
-  return { check: passed(name, `Block ${head.number}, ${age} s old; final ${final.number}.`), seen };
+  const old = limit > 0 ? `, ${age} s old` : "";
+  return { check: passed(name, `Block ${head.number}${old}; final ${final.number}.`), seen };
 }
 
 /** Whether the RPCs have the same block at a height that all of them have, which does not change any more. */
@@ -196,7 +197,7 @@ export type Functions = Readonly<Record<string, readonly string[]>>;
 export const NEEDED = ["factory", "upkeep", "upkeepLens"] as const;
 
 /** Whether there is code where the deployment's file says. */
-export async function checkCode(chain: Chain, deployed: Deployed, at: At): Promise<Check> {
+export async function checkCode(chain: Pick<Chain, "code">, deployed: Deployed, at: At): Promise<Check> {
   const name = "deployment";
   const missing = NEEDED.filter((id) => deployed.contracts[id] === undefined);
   if (missing.length > 0)
@@ -252,7 +253,12 @@ export function abiDifferences(functions: Functions, deployed: Deployed): readon
 const beaconFace = new Interface(["function implementation() view returns (address)"]);
 
 /** Whether the keeper and what is deployed speak of the same functions: by the file's ABIs, and by the code itself. */
-export async function checkAbi(chain: Chain, deployed: Deployed, functions: Functions, at: At): Promise<Check> {
+export async function checkAbi(
+  chain: Pick<Chain, "call" | "code">,
+  deployed: Deployed,
+  functions: Functions,
+  at: At,
+): Promise<Check> {
   const name = "ABI";
   const differences = [...abiDifferences(functions, deployed)];
   const count = Object.values(functions).flat().length;
@@ -277,7 +283,7 @@ export async function checkAbi(chain: Chain, deployed: Deployed, functions: Func
 
 /** Where the code of a contract is: behind its beacon, if it has one (an upgrade is newer than the file). */
 async function codeOf(
-  chain: Chain,
+  chain: Pick<Chain, "call">,
   deployed: Deployed,
   contract: string,
   at: At,
@@ -351,7 +357,7 @@ const nameOf = (tiers: readonly TierRef[], address: string): string =>
 
 /** Whether the account can pay; where nothing is sent it is only told. */
 export async function checkFunds(
-  chain: Chain,
+  chain: Pick<Chain, "balance">,
   address: string,
   config: Pick<Config, "dry_run"> & { readonly fees: Config["fees"] },
 ): Promise<Check> {
