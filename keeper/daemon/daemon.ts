@@ -243,9 +243,10 @@ export class Daemon {
   /** The final block; asked for again where it can have moved: on Ethereum it is far behind, and moves once in 32 blocks. */
   async #finalBlock(head: Header): Promise<BlockRef> {
     const behind = head.number - (this.#heads.knownFinal?.number ?? 0);
-    const final = refOf(await this.#heads.final(Math.min(FINAL_EVERY, behind >> 3)));
-    this.#metrics.final(final);
-    return final;
+    const final = await this.#heads.final(Math.min(FINAL_EVERY, behind >> 3));
+    this.#metrics.final(refOf(final));
+    // where every block is final at once, there may be a newer one already: the state that is planned on is the head's
+    return refOf(final.number > head.number ? head : final);
   }
 
   async #findTiers(): Promise<void> {

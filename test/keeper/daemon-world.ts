@@ -1,0 +1,163 @@
+/**
+ * What the daemon's tests share: the world of the integration tests with a funded tier, sick RPCs in front of it, and
+ * keepers that are as the command starts them, but turn when the test says so.
+ */
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type HDNodeWallet, parseEther, Wallet } from "ethers";
+import * as z from "zod";
+import { planOf } from "../../deploy/plan.ts";
+import { recordOf } from "../../deploy/record.ts";
+import type { Deployment } from "../../deployments/index.ts";
+import { RpcPool } from "../../keeper/chain/pool.ts";
+import { type Config, configSchema } from "../../keeper/config/schema.ts";
+import { createDaemon } from "../../keeper/daemon/create.ts";
+import type { Daemon } from "../../keeper/daemon/daemon.ts";
+import { createLog } from "../../keeper/operate/log.ts";
+import { Metrics } from "../../keeper/operate/metrics.ts";
+import { Journal } from "../../keeper/transactions/journal.ts";
+import { openSigner } from "../../keeper/transactions/signer.ts";
+import { depositEth, fund, openStandardTier, startWorld, type Tier, user, type World } from "../integration/world.ts";
+
+export interface Stage {
+  readonly world: World;
+  readonly tier: Tier;
+  readonly deployment: Deployment;
+  close(): Promise<void>;
+}
+
+/**
+ * Two agents with four services each, of which two may misbehave together; funded, restaked and allocated, with so much
+ * junior to spare that a slash of a part leaves it covered.
+ */
+export async function openStage(): Promise<Stage> {
+  const world = await startWorld();
+  const tier = await openStandardTier(world, { agents: 2, setsPerAgent: 4, params: { k: 2 } });
+  await fund(world, tier, user(world, 0), user(world, 1), parseEther("100"));
+  await depositEth(world, user(world, 0), tier.junior, parseEther("60"));
+  return { world, tier, deployment: await deploymentOf(world), close: () => world.close() };
+}
+
+export async function deploymentOf(world: World): Promise<Deployment> {
+  const { inputs, addressOf, creations } = world.local.protocol;
+  const blocks = new Map<string, number>();
+  for (const [id, hash] of creations) {
+    const receipt = await world.provider.getTransactionReceipt(hash);
+    if (receipt) blocks.set(addressOf(id), receipt.blockNumber);
+  }
+  return recordOf({
+    network: "local",
+    chainId: 31_337,
+    strategy: world.local.strategy,
+    inputs,
+    plan: planOf(inputs),
+    addressOf,
+    provider: world.provider,
+    blockOf: (address) => blocks.get(address),
+  });
+}
+
+const lineSchema = z.looseObject({ level: z.string(), message: z.string() });
+export type Line = z.infer<typeof lineSchema>;
+
+export interface Keeper {
+  readonly daemon: Daemon;
+  readonly wallet: HDNodeWallet | Wallet;
+  readonly journal: Journal;
+  readonly metrics: Metrics;
+  readonly lines: readonly Line[];
+  /** Whether a line was logged since the last `forget`. */
+  said(words: RegExp, level?: string): boolean;
+  forget(): void;
+  /** Turns until it is settled at the head; fails after `limit` turns. */
+  settle(limit?: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface KeeperOptions {
+  readonly urls: readonly string[];
+  readonly wallet?: HDNodeWallet | Wallet;
+  readonly balance?: string;
+  /** Over the defaults of a test: answers within 2 s, no limit of age, routine at each final block. */
+  readonly config?: Partial<z.input<typeof configSchema>>;
+  readonly folder?: string;
+  readonly random?: () => number;
+}
+
+export async function openKeeper(stage: Stage, options: KeeperOptions): Promise<Keeper> {
+  const wallet = options.wallet ?? Wallet.createRandom();
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), "bulkhead-daemon-"));
+  const config: Config = configSchema.parse({
+    chain_id: 31_337,
+    rpc: [...options.urls],
+    routine: { every_seconds: 0 },
+    ...options.config,
+    chain: { poll_seconds: 0.05, timeout_seconds: 1, max_head_age_seconds: 0, ...options.config?.chain },
+  });
+  if (options.balance !== "") {
+    const balance = parseEther(options.balance ?? "100");
+    await stage.world.provider.send("hardhat_setBalance", [wallet.address, `0x${balance.toString(16)}`]);
+  }
+  const lines: Line[] = [];
+  const log = createLog({
+    level: "debug",
+    format: "json",
+    output: { write: (line) => lines.push(lineSchema.parse(JSON.parse(line))) },
+  });
+  const metrics = new Metrics({ chainId: 31_337, address: wallet.address, processMetrics: false });
+  const chain = new RpcPool({
+    urls: config.rpc,
+    chainId: config.chain_id,
+    timeoutSeconds: config.chain.timeout_seconds,
+    maxHeadAgeSeconds: config.chain.max_head_age_seconds,
+  });
+  const factory = stage.deployment.contracts.factory;
+  assert.ok(factory);
+  const journal = Journal.open(join(folder, "keeper.db"), {
+    chainId: 31_337,
+    account: wallet.address,
+    deployment: factory.address,
+  });
+  const daemon = createDaemon({
+    config,
+    chain,
+    deployment: stage.deployment,
+    signer: await openSigner({ env: "KEY" }, { environment: { KEY: wallet.privateKey } }),
+    journal,
+    log,
+    metrics,
+    random: options.random,
+  });
+  return {
+    daemon,
+    wallet,
+    journal,
+    metrics,
+    lines,
+    said: (words, level) =>
+      lines.some((one) => words.test(one.message) && (level === undefined || one.level === level)),
+    forget: () => lines.splice(0),
+    settle: async (limit = 40) => {
+      for (let turn = 0; turn < limit; turn++) {
+        await daemon.step();
+        const { settled, head, considered } = daemon.status();
+        if (
+          settled &&
+          head &&
+          considered === head.number &&
+          head.number === (await stage.world.provider.getBlockNumber())
+        )
+          return;
+      }
+      assert.fail(
+        `not settled after ${limit} turns: ${JSON.stringify(daemon.status())}\n${lines.map((one) => one.message).join("\n")}`,
+      );
+    },
+    close: async () => {
+      journal.close();
+      if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
