@@ -32,6 +32,11 @@ export class Draft {
     this.actions.push(action);
   }
 
+  /** Whether it is planned, here or before. */
+  has(job: Job, subject: string): boolean {
+    return this.#planned.has(keyOf({ tier: this.tier.address, job, subject }));
+  }
+
   hold(job: Job, subject: string, reason: string): void {
     this.withheld.push({ tier: this.tier.address, job, subject, reason });
   }

@@ -85,7 +85,7 @@ function restake(forecast: Forecast, { minDeploy }: Settings, job: "deploy" | "r
 
 /** Loose tokens that may go back with unbondNeed still 0: in flight counts for 95 %. */
 function unneeded(forecast: Forecast): bigint {
-  const missing = subtract(forecast.tier.wanted, forecast.idle);
+  const missing = subtract(forecast.wanted, forecast.idle);
   const kept = (missing * Q + IN_FLIGHT_BPS - 1n) / IN_FLIGHT_BPS;
   return min(forecast.loose, subtract(forecast.inFlight, kept + DUST));
 }
@@ -107,6 +107,7 @@ function deallocate(forecast: Forecast, { bandBps }: Settings, draft: Draft): vo
       const { magnitude } = at.agent;
       const off = `${percent(current, magnitude)} of the agent, ${percent(current - state.target, magnitude)} above its target`;
       const subject = subjectOf(one, at);
+      if (draft.has("unwind", subject) || draft.has("deleverage", `agent ${at.agent.index}`)) continue;
       if (pending > 0n) {
         draft.hold(
           "deallocate",
@@ -236,7 +237,7 @@ function shares(forecast: Forecast, rises: readonly Rise[]): readonly (readonly 
   if (forecast.fits(full)) return rises.map(() => [1n, 1n]);
 
   // every group to the same ceiling: the k largest then sum to what the cover carries, and the others rise for free
-  const most = deleverageBudget(forecast.firmCover, tier.value, forecast.unapproved, marginBps, haircutBps);
+  const most = deleverageBudget(forecast.firmCover, forecast.value, forecast.unapproved, marginBps, haircutBps);
   const top = ceiling(full, k, most);
   const room = groups.map((exposure, group) => min(added[group] ?? 0n, subtract(top, exposure)));
   if (forecast.fits(groups.map((exposure, group) => exposure + (room[group] ?? 0n))))
@@ -251,7 +252,7 @@ function shares(forecast: Forecast, rises: readonly Rise[]): readonly (readonly 
   const line: Line = {
     level: groups.map((exposure) => scale * exposure * steps),
     slope: added.map((exposure) => scale * exposure),
-    baseLevel: (scale * forecast.unapproved + (Q + marginBps) * Q * haircutBps * tier.value * P) * steps,
+    baseLevel: (scale * forecast.unapproved + (Q + marginBps) * Q * haircutBps * forecast.value * P) * steps,
     baseSlope: 0n,
   };
   const part = limit(line, k, budget(forecast.firmCover) * steps, steps);

@@ -126,7 +126,7 @@ function claim({ tier }: Forecast, draft: Draft): boolean {
 
 function unstake(forecast: Forecast, { minMove }: Settings, draft: Draft): void {
   const { tier, loose } = forecast;
-  const missing = tier.wanted - forecast.idle - forecast.unstaking;
+  const missing = forecast.wanted - forecast.idle - forecast.unstaking;
   if (loose === 0n || missing <= 0n) return;
   const amount = min(missing, loose);
   const owed = forecast.owed;
@@ -147,7 +147,7 @@ function unstake(forecast: Forecast, { minMove }: Settings, draft: Draft): void 
   draft.act(
     "requestUnstake",
     "Lido",
-    `queues and buffer want ${eth(tier.wanted)}; idle ${eth(forecast.idle)} and Lido's ${eth(forecast.unstaking)} leave ` +
+    `queues and buffer want ${eth(forecast.wanted)}; idle ${eth(forecast.idle)} and Lido's ${eth(forecast.unstaking)} leave ` +
       `${eth(missing)} missing: asks Lido for ${eth(amount)} of the loose ${eth(loose)}`,
     calls.requestUnstake(tier, pieces),
   );
@@ -171,9 +171,10 @@ function finalise(forecast: Forecast, senior: boolean, draft: Draft): void {
         (all ? `: ${eth(value)}` : ""),
       calls.finalise(tranche.token),
     );
+    forecast.pay(value);
     return;
   }
-  const coming = `idle is ${eth(tier.idle)}, on the way are ${eth(forecast.inFlight)}`;
+  const coming = `idle is ${eth(forecast.idle)}, on the way are ${eth(forecast.inFlight)}`;
   const why =
     tranche.finalisable > 0n
       ? `only ${eth(value)} of ${eth(queued)} can be paid now: too little for a transaction`
@@ -194,7 +195,7 @@ function unbond(forecast: Forecast, { minMove }: Settings, paid: boolean, draft:
   for (;;) {
     // who waits while nothing is on its way gets a batch, however small the sum
     if (need < DUST || (need < minMove && !(forecast.owed > DUST && forecast.inFlight === 0n))) break;
-    const from = mostAbove(tier, forecast.block.timestamp, states);
+    const from = mostAbove(forecast.value, forecast.block.timestamp, states);
     if (from === undefined) {
       draft.hold("unbond", "tier", `${eth(need)} should be queued at EigenLayer, but ${whyNoAgent(forecast)}`);
       return;
@@ -203,7 +204,7 @@ function unbond(forecast: Forecast, { minMove }: Settings, paid: boolean, draft:
     draft.act(
       "unbond",
       `agent ${from.at.agent.index}`,
-      `queues and buffer want ${eth(tier.wanted)}; idle ${eth(forecast.idle)} and 95 % of ${eth(forecast.inFlight)} on the ` +
+      `queues and buffer want ${eth(forecast.wanted)}; idle ${eth(forecast.idle)} and 95 % of ${eth(forecast.inFlight)} on the ` +
         `way leave ${eth(need)} missing: queues ${eth(amount)} of the agent most above its weight`,
       calls.unbond(tier),
     );
@@ -231,13 +232,13 @@ const mayGive = (agent: AgentState, now: number): boolean =>
   agent.stake > STAKE_LEFT && agent.exits.length < MAX_BATCHES && now >= agent.lastUnbond + BATCH_INTERVAL;
 
 /** As StakeManager chooses. */
-function mostAbove(tier: TierState, now: number, givers: readonly Giver[]): Giver | undefined {
+function mostAbove(value: bigint, now: number, givers: readonly Giver[]): Giver | undefined {
   let most: Giver | undefined;
   let above = 0n;
   for (const giver of givers) {
     const { agent } = giver.at;
     if (giver.used || !mayGive(agent, now)) continue;
-    const own = giver.left * 10_000n - agent.weightBps * tier.value;
+    const own = giver.left * 10_000n - agent.weightBps * value;
     if (most === undefined || own > above) [most, above] = [giver, own];
   }
   return most;

@@ -43,6 +43,8 @@ export class Forecast {
   /** E_a by group and what unapproved sets add, in wei·P. */
   readonly groups: bigint[];
   unapproved: bigint;
+  value: bigint;
+  wanted: bigint;
   idle: bigint;
   queued: bigint;
   loose: bigint;
@@ -58,6 +60,7 @@ export class Forecast {
     this.groups = tier.groups.slice(0, used);
     while (this.groups.length < used) this.groups.push(0n);
     this.unapproved = tier.unapproved;
+    ({ value: this.value, wanted: this.wanted } = tier);
     ({ idle: this.idle, queued: this.queued, loose: this.loose, unstaking: this.unstaking } = tier);
     let all = 0n;
     for (const { exits, magnitude } of tier.agents) for (const { scaled } of exits) all += scaled * magnitude;
@@ -90,29 +93,29 @@ export class Forecast {
 
   /** What should be unbonded if `less` of what is in flight went back into stake. */
   unbondNeed(less = 0n): bigint {
-    return subtract(this.tier.wanted, this.idle + (subtract(this.inFlight, less) * IN_FLIGHT_BPS) / Q);
+    return subtract(this.wanted, this.idle + (subtract(this.inFlight, less) * IN_FLIGHT_BPS) / Q);
   }
 
   /** What the buffer asks for, of `wanted`. */
   get buffer(): bigint {
-    return min((this.tier.value * this.tier.params.bufferBps) / Q, this.tier.wanted);
+    return min((this.value * this.tier.params.bufferBps) / Q, this.wanted);
   }
 
   /** What people wait for and neither idle nor Lido will pay. */
   get owed(): bigint {
-    return subtract(this.tier.wanted - this.buffer, this.idle + this.unstaking);
+    return subtract(this.wanted - this.buffer, this.idle + this.unstaking);
   }
 
   /** c_dep, less what rounding may take while stake moves (SPEC 4.7). */
   get firmCover(): bigint {
-    return subtract(this.tier.deployableCover, 1_000n + this.tier.value / 10n ** 16n);
+    return subtract(this.tier.deployableCover, 1_000n + this.value / 10n ** 16n);
   }
 
   /** Whether these exposures pass the gate. */
   fits(groups: readonly bigint[] = this.groups, cover = this.firmCover): boolean {
     const { k, marginBps, haircutBps } = this.tier.params;
     const exposed = largest(groups, k).sum + this.unapproved;
-    return covered(exposed, this.tier.value, cover, marginBps, haircutBps);
+    return covered(exposed, this.value, cover, marginBps, haircutBps);
   }
 
   /** Largest amount that this agent may take of `most`: its room by weight, and the gate (SPEC 4.7). */
@@ -133,7 +136,7 @@ export class Forecast {
       e,
       extraExposure: this.unapproved,
       extraE,
-      v: tier.value,
+      v: this.value,
       b: tier.params.marginBps,
       h: tier.params.haircutBps,
     });
@@ -142,8 +145,15 @@ export class Forecast {
 
   /** How far an agent is below its weight of what is restaked. */
   shortfall(at: Standing): bigint {
-    const restaked = this.tier.value - (this.tier.value * this.tier.params.bufferBps) / Q;
+    const restaked = this.value - (this.value * this.tier.params.bufferBps) / Q;
     return subtract((at.agent.weightBps * restaked) / Q, at.stake);
+  }
+
+  /** Somebody who waited is paid: his money leaves the tier. */
+  pay(assets: bigint): void {
+    this.value = subtract(this.value, assets);
+    this.idle = subtract(this.idle, assets);
+    this.wanted = subtract(this.wanted, assets);
   }
 
   /** Stake comes to an agent, and its groups can take more. */
