@@ -14,8 +14,8 @@ export const BATCH_INTERVAL = 86_400;
 export const MAX_BATCHES = 15;
 export const MIN_BATCH = WAD;
 export const FRESHNESS = 3 * 86_400;
-/** What stays behind in each agent: 1,000 shares, which are worth little more than 1,000 wei. */
-export const STAKE_LEFT = 4_000n;
+/** An agent with less (wei) has but the 1,000 shares that withdrawals leave behind. */
+export const STAKE_LEFT = 1_000_000n;
 
 /** A link whose decrease, if its time has come, is taken as done. */
 export interface Settled {

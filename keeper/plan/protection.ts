@@ -49,9 +49,9 @@ function unbooked(tier: TierState, block: BlockRef): string | undefined {
       `the senior bears a loss that is not booked yet: a Deficit of ${eth(tier.deficit.outstanding)} opens or grows, ` +
       "and closes the entries"
     );
-  // the lens synced before it read: what was seen later than the last sync was stale before
-  const stale = tier.sets.filter((set) => set.seenAt > tier.lastSync && watched(tier, set.index));
-  if (stale.length === 0) return undefined;
+  if (block.timestamp <= tier.freshUntil) return undefined;
+  // the lens synced before it read, and that looked at what was stale
+  const stale = tier.sets.filter(({ index, seenAt }) => seenAt === block.timestamp && watched(tier, index));
   return (
     `${stale.length === 1 ? "set" : "sets"} ${names(stale)} had not been looked at for three days: the cover holds only ` +
     "for sets that are"

@@ -695,7 +695,7 @@ describe("in any tier", () => {
         for (const { set: number, current, pending, effectBlock, member } of links) {
           if (!at(core.sets, number).quarantined || current === 0n || pending === current) continue;
           const first = pending === 0n || (effectBlock <= BLOCK.number && current > pending);
-          const second = effectBlock > BLOCK.number && member && stake > 4_000n;
+          const second = effectBlock > BLOCK.number && member && stake > 1_000_000n;
           if (first || second)
             assert.ok(jobs(made).includes(`unwind agent ${i}, set ${number}`), JSON.stringify(jobs(made)));
         }

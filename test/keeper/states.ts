@@ -26,7 +26,7 @@ import { max, min, subtract, sum, WAD } from "../../model/integer.ts";
 export const ETH = 10n ** 18n;
 export const DELAY = 100_800;
 export const DAY = 86_400;
-const HOLD = 1_000n;
+const HOLD = 1_000n; // what withdrawals leave behind
 
 export interface LinkCore {
   set: number;
@@ -316,6 +316,9 @@ function deployLimit(core: Core, index: number, block: BlockRef, most: bigint): 
 const approvedNow = (one: SetCore): boolean =>
   one.slasher === APPROVED && (one.pendingSlasher === ZeroAddress || one.pendingSlasher === APPROVED);
 
+const isWatched = (core: Core, index: number): boolean =>
+  core.agents.some(({ links }) => links.some((l) => l.set === index && (l.current > 0n || l.target > 0n)));
+
 /** The lens's answer. */
 export function stateOf(core: Core, block: BlockRef): TierState {
   const m = moneyOf(core, block);
@@ -350,7 +353,10 @@ export function stateOf(core: Core, block: BlockRef): TierState {
     lastSync: core.lastSync,
     unlockAt: core.lastSync,
     entriesPaused: core.paused,
-    freshUntil: Math.min(...core.sets.map(({ seenAt }) => seenAt)) + 3 * DAY,
+    freshUntil: Math.min(
+      2 ** 40 - 1,
+      ...core.sets.filter((_, i) => isWatched(core, i)).map(({ seenAt }) => seenAt + 3 * DAY),
+    ),
     reserved: 0n,
     deployable: m.deployable,
     stakeLimit: core.stakeLimit,
