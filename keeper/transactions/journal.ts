@@ -243,12 +243,17 @@ export class Journal implements Memory {
     }
     try {
       db.pragma("locking_mode = EXCLUSIVE");
-      recognise(db, path);
+      // nothing is written before it is certain that the file is this keeper's
+      if (recognise(db, path)) compare(db, identity, path);
       db.pragma("journal_mode = WAL");
       db.pragma("synchronous = FULL");
       db.pragma("foreign_keys = ON");
-      db.transaction(() => migrate(db)).exclusive();
-      const known = db.transaction(() => claim(db, identity, path)).exclusive();
+      const known = db
+        .transaction(() => {
+          migrate(db);
+          return claim(db, identity);
+        })
+        .exclusive();
       return new Journal(path, known, db);
     } catch (error) {
       db.close();
@@ -655,8 +660,8 @@ export class Journal implements Memory {
   }
 }
 
-/** Whether the file is a journal or empty. Only reads: somebody else's file must stay as it is. */
-function recognise(db: Database.Database, path: string): void {
+/** False where the file is still empty, true where it is a journal. Only reads: somebody else's file must stay as it is. */
+function recognise(db: Database.Database, path: string): boolean {
   const tables = z.number().parse(db.prepare("SELECT count(*) FROM sqlite_schema").pluck().get());
   const application = db.pragma("application_id", { simple: true });
   if (application !== APPLICATION_ID && (application !== 0 || tables > 0))
@@ -672,49 +677,61 @@ function recognise(db: Database.Database, path: string): void {
     );
   const health = z.array(z.object({ quick_check: z.string() })).parse(db.pragma("quick_check(1)"));
   if (health[0]?.quick_check !== "ok") throw damaged(path, health[0]?.quick_check ?? "it has no answer");
+  return tables > 0;
 }
 
 function migrate(db: Database.Database): void {
   const version = z.number().parse(db.pragma("user_version", { simple: true }));
+  if (version === MIGRATIONS.length) return;
   for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
   db.pragma(`user_version = ${MIGRATIONS.length}`);
   db.pragma(`application_id = ${APPLICATION_ID}`);
 }
 
-const WORDS: Readonly<Record<keyof Identity, string>> = {
+const WORDS = {
   chainId: "chain",
   genesis: "chain (hash of block 0)",
   account: "account",
   deployment: "deployment (factory)",
-};
+} as const;
+const NAMES = Object.keys(WORDS) as readonly (keyof typeof WORDS)[];
 
-/** Writes down whose the journal is, or compares. Gives all that is known. */
-function claim(db: Database.Database, identity: Identity, path: string): Identity {
-  const select = db.prepare("SELECT value FROM about WHERE name = ?").pluck();
-  const insert = db.prepare("INSERT INTO about (name, value) VALUES (?, ?)");
-  const settle = (name: keyof Identity): string | undefined => {
-    const mine = identity[name] === undefined ? undefined : String(identity[name]).toLowerCase();
-    const known = z.string().optional().parse(select.get(name));
-    if (mine === undefined || known === mine) return known;
-    if (known === undefined) {
-      insert.run(name, mine);
-      return mine;
-    }
+const written = (db: Database.Database, name: keyof Identity): string | undefined =>
+  z.string().optional().parse(db.prepare("SELECT value FROM about WHERE name = ?").pluck().get(name));
+const mineOf = (identity: Identity, name: keyof Identity): string | undefined =>
+  identity[name] === undefined ? undefined : String(identity[name]).toLowerCase();
+
+function compare(db: Database.Database, identity: Identity, path: string): void {
+  for (const name of NAMES) {
+    const [known, mine] = [written(db, name), mineOf(identity, name)];
+    if (known === undefined || mine === undefined || known === mine) continue;
     throw new JournalError(
       "other",
       `The journal ${path} belongs to ${WORDS[name]} ${known}, not to ${mine}: set "journal" in the configuration to a file for this one. Keep the old file; it knows what was sent.`,
     );
+  }
+}
+
+/** Writes down whose the journal is, as far as it does not say so. Gives all that is known. */
+function claim(db: Database.Database, identity: Identity): Identity {
+  const known = (name: keyof Identity): string | undefined => {
+    const [before, mine] = [written(db, name), mineOf(identity, name)];
+    if (before !== undefined || mine === undefined) return before;
+    db.prepare("INSERT INTO about (name, value) VALUES (?, ?)").run(name, mine);
+    return mine;
   };
-  const chainId = Number(settle("chainId"));
-  const genesis = settle("genesis");
-  const account = settle("account");
-  return { chainId, genesis, account, deployment: settle("deployment") ?? identity.deployment };
+  return {
+    chainId: Number(known("chainId")),
+    genesis: known("genesis"),
+    account: known("account"),
+    deployment: known("deployment") ?? identity.deployment,
+  };
 }
 
 const damaged = (path: string, detail: string) =>
   new JournalError(
     "corrupt",
-    `The journal ${path} is damaged (${detail}): move it away and start with a new one, after a look at the account's pending transactions; what it had in flight is then looked after by nobody.`,
+    `The journal ${path} is damaged (${detail.replace(/\s+/g, " ")}): move it away and start with a new one, after a look at the account's pending transactions; what it had in flight is then looked after by nobody.`,
   );
 
 /** SQLite's codes in words that say what to do. */
