@@ -84,6 +84,7 @@ interface Asked {
 
 const MAX_BYTES = 16 * 1024 * 1024;
 const MAX_BATCH = 10;
+const NO_BATCH: readonly Fault[] = ["http", "malformed", "oversize"];
 const MAX_RETRY_AFTER_MS = 60_000;
 
 export class Endpoint {
@@ -100,6 +101,7 @@ export class Endpoint {
   readonly #timeoutMs: number;
   readonly #maxBytes: number;
   #maxBatch: number;
+  #batchesFailed = 0;
   #queue: Asked[] = [];
   #id = 0;
 
@@ -162,12 +164,7 @@ export class Endpoint {
         this.#settle(first, answer);
         return;
       }
-      if (!Array.isArray(answer)) {
-        // it takes no batches: from now on one by one
-        this.#maxBatch = 1;
-        await Promise.all(asked.map((one) => this.#send([one])));
-        return;
-      }
+      if (!Array.isArray(answer)) throw this.error("malformed", "a batch was not answered with a batch");
       const byId = new Map<unknown, unknown>();
       for (const one of answer) {
         const id = z.looseObject({ id: z.unknown() }).safeParse(one).data?.id;
@@ -175,6 +172,12 @@ export class Endpoint {
       }
       for (const one of asked) this.#settle(one, byId.get(one.id));
     } catch (error) {
+      if (batch && error instanceof EndpointError && NO_BATCH.includes(error.fault)) {
+        // some take no batches, or only small ones
+        if (++this.#batchesFailed > 1) this.#maxBatch = 1;
+        await Promise.all(asked.map((one) => this.#send([one])));
+        return;
+      }
       for (const one of asked) one.reject(one.signal?.aborted ? one.signal.reason : error);
     }
   }

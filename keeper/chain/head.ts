@@ -100,14 +100,7 @@ export class HeadFollower {
   async final(tolerance = 32): Promise<Header> {
     const head = this.#head?.number ?? 0;
     const asked = this.#finalAskedAt;
-    if (
-      this.#final &&
-      asked !== undefined &&
-      head - asked >= 0 &&
-      head - asked <= tolerance &&
-      (tolerance > 0 || head === asked)
-    )
-      return this.#final;
+    if (this.#final && asked !== undefined && head >= asked && head - asked <= tolerance) return this.#final;
     const final = await this.#chain.header("finalized");
     if (final === undefined)
       throw new RpcError('The RPCs have no block that is "finalized": the keeper needs RPCs that say what is final.');
@@ -225,13 +218,12 @@ export class HeadFollower {
   /** Seconds between blocks, where they keep time, by their clock and by ours. */
   #beat(): number | undefined {
     if (this.#arrivals.length < ARRIVALS) return undefined;
-    const pairs = this.#arrivals.slice(1).map((one, i) => ({ one, before: this.#arrivals[i] ?? one }));
-    const gaps = pairs.map(({ one, before }) => one.timestamp - before.timestamp);
+    const gaps = this.#arrivals.slice(1).map((one, i) => one.timestamp - (this.#arrivals[i]?.timestamp ?? 0));
     const beat = Math.min(...gaps);
     const even = beat >= 2 * this.#options.pollSeconds && beat > 0 && gaps.every((gap) => gap % beat === 0);
-    const inTime = pairs.every(
-      ({ one, before }) => Math.abs(one.seen - before.seen - (one.timestamp - before.timestamp)) < beat / 2,
-    );
+    // neither from one to the next nor over all of them does our clock run away from theirs
+    const lags = this.#arrivals.map(({ timestamp, seen }) => seen - timestamp);
+    const inTime = Math.max(...lags) - Math.min(...lags) < beat / 2;
     return even && inTime ? beat : undefined;
   }
 }

@@ -350,7 +350,17 @@ export class RpcPool implements Chain {
     if (members.length === 0) throw this.#nobody();
     const errors: unknown[] = [];
     const send = async (member: Member): Promise<void> => {
-      const answer = await this.#attempt(member, (_, signal) => this.#sendOn(member, raw, signal), this.#closed.signal);
+      const attempt = () =>
+        this.#attempt(member, (_, signal) => this.#sendOn(member, raw, signal), this.#closed.signal);
+      const answer = await attempt().catch(async (error: unknown) => {
+        if (faultOf(error) !== "connection") throw error;
+        // most often an idle connection that its other end had closed; if it was the answer that was lost, a refusal of
+        // what has been mined meanwhile is none
+        await sleep(RETRIES_MS[0] ?? 0, this.#closed.signal);
+        return await attempt().catch(() => {
+          throw error;
+        });
+      });
       if (answer !== hash)
         throw member.endpoint.error("malformed", "eth_sendRawTransaction gives another hash than the transaction's");
     };

@@ -212,6 +212,17 @@ describe("One RPC", () => {
     assert.ok(bad.status === "rejected" && fault("refused", /not supported/)(bad.reason));
   });
 
+  test("an RPC that takes no batches is asked one by one", async () => {
+    const one = endpoint();
+    proxy(0).refuseBatches(400);
+    proxy(0).reset();
+    for (const posts of [3, 6, 8]) {
+      const answers = await Promise.all([askNumber(one), askNumber(one)]);
+      assert.equal(new Set(answers).size, 1);
+      assert.equal(proxy(0).total.http, posts, "twice it tries, then it knows");
+    }
+  });
+
   test("an error never shows the RPC's address, which often holds a key", async () => {
     const secret = "SECRETKEY";
     const one = pool(0, {

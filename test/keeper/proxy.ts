@@ -102,6 +102,8 @@ export interface FaultProxy {
   swallowReceipts(): () => void;
   /** Says that accounts have sent so many transactions more (or fewer) than they have. */
   lieAboutNonces(difference: number): () => void;
+  /** Answers several requests in one with this HTTP status, and single ones as ever. */
+  refuseBatches(status: number): () => void;
   /** Blocks' timestamps are so many seconds later (or earlier). */
   skew(seconds: number): () => void;
 }
@@ -146,6 +148,7 @@ export async function startProxy(target: string): Promise<FaultProxy> {
   const total = { calls: 0, bytesIn: 0, bytesOut: 0, http: 0 };
   const sent: string[] = [];
   let waiting = 0;
+  let batchStatus: number | undefined;
   let ids = 0;
 
   async function forward({ method, params }: RpcRequest): Promise<RpcAnswer> {
@@ -218,6 +221,8 @@ export async function startProxy(target: string): Promise<FaultProxy> {
     total.http++;
     const parsed: unknown = JSON.parse(body);
     const batch = Array.isArray(parsed);
+    if (batch && batchStatus !== undefined)
+      throw new Connection({ kind: "status", status: batchStatus, body: "batches are not supported" });
     const requests = z.array(requestSchema).parse(batch ? parsed : [parsed]);
     let mangle: Fault | undefined;
     const answers = await Promise.all(
@@ -309,6 +314,7 @@ export async function startProxy(target: string): Promise<FaultProxy> {
     inject,
     clear: () => {
       for (const rule of [...rules]) rule.remove();
+      batchStatus = undefined;
     },
     reset: () => {
       counts.clear();
@@ -424,6 +430,13 @@ export async function startProxy(target: string): Promise<FaultProxy> {
 
     lieAboutNonces: (difference) =>
       lie("eth_getTransactionCount", (result) => hex(Math.max(0, Number(z.string().parse(result)) + difference))),
+
+    refuseBatches: (status) => {
+      batchStatus = status;
+      return () => {
+        batchStatus = undefined;
+      };
+    },
 
     skew: (seconds) =>
       lie(BLOCK_METHODS, (result) => {
