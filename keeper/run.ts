@@ -95,7 +95,7 @@ function sources(
   };
   return {
     metrics() {
-      for (const { name, state, head } of chain.status()) metrics.rpcHealth(name, state === "well", head);
+      metrics.rpcs(chain.status(), chain.counters);
       return metrics.text();
     },
     metricsType: metrics.contentType,

@@ -111,9 +111,10 @@ function people(output: Output, colorize: boolean): Output {
       ].filter((part) => part !== undefined);
       const failure =
         typeof error === "object" && error !== null && "message" in error ? String(error.message) : undefined;
+      const goesOn = reason !== undefined || failure !== undefined;
       return [
         tier === undefined ? "" : `${tier}: `,
-        message,
+        goesOn ? String(message).replace(/\.$/, "") : message,
         reason === undefined ? "" : `, because ${reason}`,
         failure === undefined ? "" : `: ${failure}`,
         aside.length === 0 ? "" : ` (${aside.join(", ")})`,

@@ -8,8 +8,6 @@ import { after, before, describe, test } from "node:test";
 import { Wallet } from "ethers";
 import { stringify } from "yaml";
 import * as z from "zod";
-import { planOf } from "../../deploy/plan.ts";
-import { recordOf } from "../../deploy/record.ts";
 import { type Deployment, saveDeployment } from "../../deployments/index.ts";
 import { type Assembled, assemble } from "../../keeper/assemble.ts";
 import { Endpoint } from "../../keeper/chain/endpoint.ts";
@@ -20,6 +18,7 @@ import { Journal } from "../../keeper/transactions/journal.ts";
 import { rpc } from "../../scripts/chain.ts";
 import { ROOT } from "../../scripts/lib/tools.ts";
 import { openStandardTier, startWorld, type Tier, type World } from "../integration/world.ts";
+import { deploymentOf } from "./daemon-world.ts";
 import { type FaultProxy, type RpcAnswer, startProxy } from "./proxy.ts";
 
 let world: World;
@@ -30,25 +29,6 @@ const proxies = (): readonly [FaultProxy, FaultProxy] => {
   assert.ok(first && second);
   return [first, second];
 };
-async function deploymentOf(world: World): Promise<Deployment> {
-  const { inputs, addressOf, creations } = world.local.protocol;
-  const blocks = new Map<string, number>();
-  for (const [id, hash] of creations) {
-    const receipt = await world.provider.getTransactionReceipt(hash);
-    if (receipt) blocks.set(addressOf(id), receipt.blockNumber);
-  }
-  return recordOf({
-    network: "local",
-    chainId: 31_337,
-    strategy: world.local.strategy,
-    inputs,
-    plan: planOf(inputs),
-    addressOf,
-    provider: world.provider,
-    blockOf: (address) => blocks.get(address),
-  });
-}
-
 const folder = mkdtempSync(join(tmpdir(), "keeper-boot-"));
 before(async () => {
   world = await startWorld();
