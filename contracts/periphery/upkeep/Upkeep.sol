@@ -77,8 +77,11 @@ contract Upkeep is UpkeepCalls {
     /// @dev What a step may need more when it is performed than when it was tried: the check has warmed storage.
     uint256 private constant COLD_GAS = 150_000;
     uint256 private constant FIRST_COLD_GAS = 300_000;
+    /// @dev What `performUpkeep` itself uses for each step, and once.
+    uint256 private constant STEP_GAS = 30_000;
+    uint256 private constant BASE_GAS = 60_000;
     /// @dev A check with less gas left ends with what it has found.
-    uint256 private constant CHECK_GAS = 1_500_000;
+    uint256 private constant CHECK_GAS = 2_500_000;
     /// @dev Who asks in a simulation of Chainlink's registry: the zero address, or this one.
     address private constant SIMULATION = 0x1111111111111111111111111111111111111111;
 
@@ -115,7 +118,7 @@ contract Upkeep is UpkeepCalls {
         (c.tier, c.jobs, performGas) = abi.decode(checkData, (ITier, uint256, uint256));
         _requireTier(address(c.tier));
         c.steps = new uint256[](MAX_STEPS);
-        c.budget = Math.saturatingSub(performGas, FIRST_COLD_GAS);
+        c.budget = Math.saturatingSub(performGas, BASE_GAS + FIRST_COLD_GAS);
         _find(c);
         uint256[] memory steps = c.steps;
         uint256 count = c.count;
@@ -174,16 +177,20 @@ contract Upkeep is UpkeepCalls {
 
     /// @dev Does a job for good, if it is asked for and passes within the budget, and notes it.
     function _add(Check memory c, Job job, uint256 agent, uint256 item, uint256 amount) private returns (bool) {
-        if ((c.jobs >> uint256(job)) & 1 == 0 || c.count == MAX_STEPS || gasleft() < CHECK_GAS) return false;
-        uint256 most = Math.saturatingSub(c.budget, _needed(COLD_GAS)) * 3 / 4;
+        if ((c.jobs >> uint256(job)) & 1 == 0 || _isFull(c)) return false;
+        uint256 most = Math.saturatingSub(c.budget, STEP_GAS + _needed(COLD_GAS)) * 3 / 4;
         Step memory s = Step(job, agent, item, amount, 0);
         Result memory r = _measure(_callOf(c.tier, s), most);
         if (!r.success) return false;
         s.gas = r.gas + r.gas / 4 + COLD_GAS;
-        c.budget -= _needed(s.gas);
+        c.budget -= STEP_GAS + _needed(s.gas);
         if (c.count == 0) s.gas += FIRST_COLD_GAS;
         c.steps[c.count++] = _pack(s);
         return true;
+    }
+
+    function _isFull(Check memory c) private view returns (bool) {
+        return c.count == MAX_STEPS || gasleft() < CHECK_GAS;
     }
 
     function _syncIsDue(Check memory c) private view returns (bool) {
@@ -212,7 +219,7 @@ contract Upkeep is UpkeepCalls {
     /// has taken effect.
     function _findPokes(Check memory c) private {
         (uint256 exposed, uint256 over) = _exposedSets(c);
-        for (uint256 i; exposed >> i != 0; ++i) {
+        for (uint256 i; exposed >> i != 0 && !_isFull(c); ++i) {
             if ((exposed >> i) & 1 == 0) continue;
             IRiskTypes.SetState memory s = c.risk.set(i);
             bool due = (over >> i) & 1 == 1 || block.timestamp + POKE_BEFORE > s.seenAt + FRESHNESS;
@@ -238,7 +245,7 @@ contract Upkeep is UpkeepCalls {
 
     function _findUnwinds(Check memory c) private {
         uint256 count = c.risk.agentCount();
-        for (uint256 i; i < count; ++i) {
+        for (uint256 i; i < count && !_isFull(c); ++i) {
             (bool present, IRiskTypes.AgentState memory a) = _agent(c.risk, i);
             for (uint256 j; present && j < a.links; ++j) {
                 (uint256 set, IRiskTypes.Link memory x) = c.risk.link(i, j);
@@ -254,9 +261,10 @@ contract Upkeep is UpkeepCalls {
     }
 
     function _findCuts(Check memory c) private {
+        if (_isFull(c)) return;
         (bool needed,) = c.allocator.deleverageNeeded();
         uint256 count = c.risk.agentCount();
-        for (uint256 i; needed && i < count; ++i) {
+        for (uint256 i; needed && i < count && !_isFull(c); ++i) {
             if (_add(c, Job.Deleverage, i, 0, 0)) (needed,) = c.allocator.deleverageNeeded();
         }
     }
@@ -265,9 +273,10 @@ contract Upkeep is UpkeepCalls {
     function _findWithdrawals(Check memory c) private {
         uint256 delay = c.risk.withdrawalDelay();
         uint256 count = c.risk.agentCount();
-        for (uint256 i; i < count; ++i) {
+        for (uint256 i; i < count && !_isFull(c); ++i) {
             (bool present, IRiskTypes.AgentState memory a) = _agent(c.risk, i);
-            for (uint256 q = a.exits; present && q-- != 0;) {
+            for (uint256 q = present ? a.exits : 0; q != 0;) {
+                --q;
                 IRiskTypes.Exit memory x = c.risk.exit(i, q);
                 if (block.number <= x.startBlock + delay) continue;
                 if (x.tokensOnly || !_add(c, Job.Redeposit, i, q, 0)) _add(c, Job.Complete, i, q, 0);
@@ -276,6 +285,7 @@ contract Upkeep is UpkeepCalls {
     }
 
     function _findMoneyOut(Check memory c, IStakingModule module) private {
+        if (_isFull(c)) return;
         (, uint256 claimable) = module.requests();
         if (claimable != 0) _add(c, Job.ClaimUnstaked, 0, Math.min(claimable, MAX_REQUESTS), 0);
         if (_worthFinalising(c.tier, true)) _add(c, Job.FinaliseSenior, 0, 0, 0);
@@ -298,7 +308,7 @@ contract Upkeep is UpkeepCalls {
 
     function _findMoneyIn(Check memory c) private {
         uint256 count = c.risk.agentCount();
-        for (uint256 i; i < count; ++i) {
+        for (uint256 i; i < count && !_isFull(c); ++i) {
             (bool present, IRiskTypes.AgentState memory a) = _agent(c.risk, i);
             if (!present || a.weightBps == 0) continue;
             uint256 limit = c.stakes.deployLimit(i);
@@ -324,7 +334,7 @@ contract Upkeep is UpkeepCalls {
     /// @dev Allocations that are further from their targets than the band; upwards as far as the gate lets them.
     function _findTargets(Check memory c, bool up) private {
         uint256 count = c.risk.agentCount();
-        for (uint256 i; i < count; ++i) {
+        for (uint256 i; i < count && !_isFull(c); ++i) {
             (bool present, IRiskTypes.AgentState memory a) = _agent(c.risk, i);
             for (uint256 j; present && j < a.links; ++j) {
                 (uint256 set, IRiskTypes.Link memory x) = c.risk.link(i, j);

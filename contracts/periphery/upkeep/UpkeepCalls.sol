@@ -121,7 +121,7 @@ abstract contract UpkeepCalls {
                 return r;
             }
             if (gas == most) return r;
-            gas *= 2;
+            gas += gas / 2;
         }
     }
 
