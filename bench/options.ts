@@ -3,19 +3,21 @@ import { parseArgs } from "node:util";
 
 export const HELP = `npm run bench [-- OPTIONS]
 
-Measures the gas of every operation, beside its peers, and writes docs/benchmarks.md.
+Measures the gas of every operation, beside its peers, and what a keeper takes, and writes docs/benchmarks.md.
 
   --quick          the committed figures only (see --check), nothing is written
   --explain NAME   with --quick: also where the gas of this figure goes (may be given again; "missed" takes all
                    figures that miss their target), for example --explain "request, next, 8 agents"
   --check          as --quick, and fails where a figure differs by more than 2 % from the committed one
   --accept         as --quick, and commits the figures as they are now to bench/gas.json
+  --keeper         what a keeper takes only: blocks to an unwind, calls, memory, time of a plan (some ten minutes; the
+                   machine should have nothing else to do); nothing is written
   --json FILE      writes every measured figure to FILE: name, value, unit, target, ok
   --real           a second time on EigenLayer's real bytecode, as a further column (needs cargo once)
 `;
 
 export interface Options {
-  readonly mode: "full" | "quick" | "check" | "accept" | "help";
+  readonly mode: "full" | "quick" | "check" | "accept" | "keeper" | "help";
   readonly explain: readonly string[];
   readonly json?: string;
   readonly real: boolean;
@@ -30,15 +32,18 @@ export function readOptions(argv: readonly string[]): Options {
       check: { type: "boolean", default: false },
       accept: { type: "boolean", default: false },
       real: { type: "boolean", default: false },
+      keeper: { type: "boolean", default: false },
       help: { type: "boolean", default: false },
       explain: { type: "string", multiple: true, default: [] },
       json: { type: "string" },
     },
   });
-  const chosen = (["help", "accept", "check", "quick"] as const).filter((mode) => values[mode]);
+  const chosen = (["help", "accept", "check", "quick", "keeper"] as const).filter((mode) => values[mode]);
   if (values.accept && values.check) throw new Error("--accept changes what --check compares with: give one of them.");
   const mode = chosen[0] ?? "full";
-  if (mode === "full" && values.explain.length > 0)
+  if (values.keeper && (values.accept || values.check || values.quick))
+    throw new Error("--keeper measures no gas: leave --quick, --check and --accept out.");
+  if (["full", "keeper"].includes(mode) && values.explain.length > 0)
     throw new Error("--explain goes with --quick; the whole run explains what misses its target on its page.");
   if (mode !== "full" && values.real) throw new Error("--real goes with the whole run: leave the other option out.");
   return { mode, explain: values.explain, real: values.real, ...(values.json ? { json: values.json } : {}) };

@@ -6,7 +6,11 @@ import { PUBLISHED } from "./published.ts";
 
 const number = (value: number): string => value.toLocaleString("en");
 const times = (value: number): string => `${value.toFixed(2)} ×`;
-const shown = ({ value, unit }: Figure): string => (unit === "times" ? times(value) : number(value));
+/** The keeper's figures are of several units, so each says its own. */
+const MEASURES: readonly Figure["unit"][] = ["blocks", "calls", "bytes", "ms", "MB"];
+const isKeepers = ({ unit }: Figure): boolean => MEASURES.includes(unit);
+const shown = ({ value, unit }: Figure): string =>
+  unit === "times" ? times(value) : MEASURES.includes(unit) ? `${number(value)} ${unit}` : number(value);
 
 function table(head: readonly string[], rows: readonly (readonly string[])[], words = 1): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
@@ -31,7 +35,15 @@ export function pageOf(figures: readonly Measured[], real?: readonly Measured[])
   const own = [...new Set(figures.filter(({ agents, unit }) => agents > 0 && unit === "gas").map((f) => f.operation))];
   const cell = (figure: Figure | undefined) => (figure ? shown(figure) : "");
 
-  const aims = figures.filter(({ target }) => target !== undefined);
+  const aims = figures.filter((figure) => figure.target !== undefined && !isKeepers(figure));
+  const keepers = figures
+    .filter(isKeepers)
+    .map((figure) => [
+      figureName(figure),
+      shown(figure),
+      figure.target === undefined ? "" : shown({ ...figure, value: figure.target }),
+      figure.target === undefined ? "" : reached(figure) ? "yes" : "**no**",
+    ]);
   const missedOnReal = ({ operation, agents, target = Number.POSITIVE_INFINITY }: Figure) =>
     (real ? (find(operation, agents, real)?.value ?? 0) : 0) > target;
   const targets = aims.map((figure) => [
@@ -89,7 +101,7 @@ export function pageOf(figures: readonly Measured[], real?: readonly Measured[])
   const onReal = aims.filter((figure) => reached(figure) && missedOnReal(figure));
   const explainedOnReal = (real ?? []).filter((figure) => figure.breakdown && concerned(figure, onReal));
   const parts = [
-    "# Gas benchmarks",
+    "# Benchmarks",
     "Written by `npm run bench`; do not edit. A change of a figure of `bench/gas.json` by more than 2 % fails `npm test` until it is accepted with `npm run bench -- --accept` and committed.",
     METHOD,
     "## Targets",
@@ -115,12 +127,17 @@ export function pageOf(figures: readonly Measured[], real?: readonly Measured[])
     "## What others pay",
     `Not of this run: measured once from the peers' source, as whole cold transactions under forge 1.7.1 with \`isolate = true\`. Beside them what comes nearest to it with us, with ${most} agents.`,
     table(["peer", "operation", "Bulkhead's", "gas", "Bulkhead", "ratio", "the peer's growth"], published, 3),
+    ...(keepers.length === 0
+      ? []
+      : ["## What a keeper takes", KEEPER, table(["figure", "measured", "at most", "reached"], keepers)]),
     ...(explained.length + explainedOnReal.length === 0 ? [] : [WHERE]),
     ...explained.flatMap((figure) => explain(figure, "")),
     ...explainedOnReal.flatMap((figure) => explain(figure, " (real EigenLayer)")),
   ];
   return `${parts.join("\n\n")}\n`;
 }
+
+const KEEPER = `The real process, on a chain process with a tier of eight agents and 32 sets, on two cores that the chain shares. For the unwinds a block is mined each second, a twelfth of mainnet's time, and up to three groups are slashed in one; a distance of 1 is the next block, the nearest there is. Calls and bytes are counted by a proxy between keeper and chain while nothing happens; memory is the process's resident set while it follows a day of 7,200 blocks. A plan is computed for 20 tiers with 8 agents and 8 sets an agent. These figures depend on the machine.`;
 
 const WHERE = `## Where the gas goes
 

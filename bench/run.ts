@@ -3,6 +3,7 @@ import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { CLASSES } from "./breakdown.ts";
 import { compare, type Figure, figureName, reached, type Snapshot, snapshot, toReport, toSnapshot } from "./figures.ts";
+import { measureKeeper } from "./keeper.ts";
 import type { Measured } from "./meter.ts";
 import { HELP, readOptions } from "./options.ts";
 import { pageOf } from "./page.ts";
@@ -28,7 +29,10 @@ function print(figures: readonly Measured[], before: Snapshot): void {
       was === undefined ? "" : `${figure.value >= was ? "+" : ""}${(((figure.value - was) / was) * 100).toFixed(1)} %`;
     const verdict =
       figure.target === undefined ? "" : `${reached(figure) ? "ok, at most" : "MISSED, at most"} ${figure.target}`;
-    console.log(`${name.padEnd(44)} ${String(figure.value).padStart(9)} ${change.padStart(8)}  ${verdict}`);
+    const unit = figure.unit === "gas" ? "" : figure.unit;
+    console.log(
+      `${name.padEnd(52)} ${String(figure.value).padStart(9)} ${unit.padEnd(6)} ${change.padStart(8)}  ${verdict}`,
+    );
   }
 }
 
@@ -70,9 +74,11 @@ async function main(): Promise<number> {
   let real: readonly Measured[] = [];
   if (options.mode === "full") {
     if (options.real) real = await full("real", say); // first: without cargo it fails at once, not after minutes
-    figures = await full("local", say);
+    figures = [...(await full("local", say)), ...(await measureKeeper(say))];
     writeFileSync(PAGE, pageOf(figures, options.real ? real : undefined));
     say("docs/benchmarks.md is written.");
+  } else if (options.mode === "keeper") {
+    figures = await measureKeeper(say);
   } else {
     const explained = (figure: Figure) =>
       options.explain.includes(figureName(figure)) || (options.explain.includes("missed") && reached(figure) === false);

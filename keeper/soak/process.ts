@@ -73,11 +73,11 @@ export class KeeperProcess {
       deployment: "deployment.json",
       key: { env: KEY },
       journal: "keeper.db",
-      ...this.#options.config,
       chain: { poll_seconds: 0.02, timeout_seconds: 2, max_head_age_seconds: 0 },
       routine: { every_seconds: 0 },
-      http: { port },
       log: { level: "info", format: "json" },
+      ...this.#options.config,
+      http: { port },
     };
     const file = join(this.folder, "keeper.yaml");
     writeFileSync(file, stringify(config));

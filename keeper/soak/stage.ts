@@ -80,7 +80,8 @@ export async function openStage(agents: number, setsPerAgent: number): Promise<S
   }
 }
 
-async function deploymentOf(world: World): Promise<Deployment> {
+/** Where Bulkhead is in this world, as the keeper is told. */
+export async function deploymentOf(world: World): Promise<Deployment> {
   const { inputs, addressOf, creations } = world.local.protocol;
   const blocks = new Map<string, number>();
   for (const [id, hash] of creations) {
