@@ -12,7 +12,7 @@ import type { Journal } from "../transactions/journal.ts";
 import { JournaledSender, type Step } from "../transactions/sender.ts";
 import type { Signer } from "../transactions/types.ts";
 import { Claims } from "./claims.ts";
-import { Daemon } from "./daemon.ts";
+import { Daemon, type DaemonOptions } from "./daemon.ts";
 import type { Log, Metrics, Views } from "./ports.ts";
 
 export interface Parts {
@@ -27,6 +27,8 @@ export interface Parts {
   /** Wall clock in milliseconds. */
   readonly clock?: (() => number) | undefined;
   readonly random?: (() => number) | undefined;
+  /** What a test puts between the daemon and one of its parts. */
+  readonly wrap?: ((options: DaemonOptions) => DaemonOptions) | undefined;
   /** Called at each step of a transaction; tests kill the process there. */
   readonly at?: ((step: Step) => void | Promise<void>) | undefined;
 }
@@ -55,7 +57,7 @@ export function createDaemon(parts: Parts): Daemon {
   });
   const claims =
     config.routine.claims === undefined ? undefined : new Claims(config.routine.claims, chain, rewardsCoordinator, log);
-  return new Daemon({
+  const options: DaemonOptions = {
     config,
     chain,
     views: viewsOf(chain, deployment, config),
@@ -68,7 +70,8 @@ export function createDaemon(parts: Parts): Daemon {
     incidents: (head) => incidentsIn(chain, head, allocationManager),
     ...(clock ? { clock } : {}),
     ...(parts.random ? { random: parts.random } : {}),
-  });
+  };
+  return new Daemon(parts.wrap ? parts.wrap(options) : options);
 }
 
 /** The lens, through as many RPCs as are asked for. */

@@ -46,16 +46,22 @@ const REPEAT = 25;
 const DRY_REPEAT = 300;
 /** Blocks between two questions for the final block, where it is far behind. */
 const FINAL_EVERY = 8;
+/** Lines that are remembered as said. */
+const MEMORY = 1_000;
 const MAX_PAUSE = 12_000;
 /** Jobs that pass again and again. */
 const REPEATABLE: ReadonlySet<Job> = new Set(["sync", "poke", "review", "clearQueue"]);
 
-/** A fault of the program, not of the world: the process ends, and its supervisor starts it again. */
+/**
+ * A fault of the program, not of the world: the process ends, and its supervisor starts it again. Libraries throw the same
+ * classes for what they were given (an answer that is cut, an address that is none), with a code.
+ */
 export const isBug = (error: unknown): boolean =>
-  error instanceof TypeError ||
-  error instanceof ReferenceError ||
-  error instanceof RangeError ||
-  error instanceof SyntaxError;
+  (error instanceof TypeError ||
+    error instanceof ReferenceError ||
+    error instanceof RangeError ||
+    error instanceof SyntaxError) &&
+  !("code" in error);
 
 const WAD = 10n ** 18n;
 
@@ -604,10 +610,11 @@ export class Daemon {
   /** The actions that are neither in flight nor waiting after a refusal. */
   #ready(actions: readonly Action[], block: BlockRef): readonly Action[] {
     const flying = new Set<string>();
-    // the head shows what is mined; the final block does not
-    for (const entry of this.#sender?.inFlight() ?? [])
-      if (entry.stage !== "mined" || entry.urgency === "routine")
-        for (const one of entry.actions) flying.add(keyOf(one));
+    for (const entry of this.#sender?.inFlight() ?? []) {
+      // what was mined is in the head's state, unless it was mined after that head; the final block's does not have it
+      const shown = entry.stage === "mined" && (entry.minedIn?.number ?? 0) <= block.number;
+      if (!shown || entry.urgency === "routine") for (const one of entry.actions) flying.add(keyOf(one));
+    }
     return actions.filter(
       (action) => !flying.has(keyOf(action)) && this.#setbacks.waits(action, block.number) === undefined,
     );
@@ -722,8 +729,12 @@ export class Daemon {
   ): void {
     const last = this.#said.get(key);
     if (last !== undefined && block >= last && block < last + repeat) return;
-    if (this.#said.size > 1_000) this.#said.clear();
+    this.#said.delete(key);
     this.#said.set(key, block);
+    for (const oldest of this.#said.keys()) {
+      if (this.#said.size <= MEMORY) break;
+      this.#said.delete(oldest);
+    }
     this.#tell(level, sentence, details);
   }
 

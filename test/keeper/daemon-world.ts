@@ -3,18 +3,22 @@
  * keepers that are as the command starts them, but turn when the test says so.
  */
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { type HDNodeWallet, parseEther, Wallet } from "ethers";
 import * as z from "zod";
 import { planOf } from "../../deploy/plan.ts";
 import { recordOf } from "../../deploy/record.ts";
-import type { Deployment } from "../../deployments/index.ts";
+import { type Deployment, saveDeployment } from "../../deployments/index.ts";
 import { RpcPool } from "../../keeper/chain/pool.ts";
 import { type Config, configSchema } from "../../keeper/config/schema.ts";
 import { createDaemon } from "../../keeper/daemon/create.ts";
-import type { Daemon } from "../../keeper/daemon/daemon.ts";
+import type { Daemon, DaemonOptions } from "../../keeper/daemon/daemon.ts";
 import { createLog } from "../../keeper/operate/log.ts";
 import { Metrics } from "../../keeper/operate/metrics.ts";
 import { Journal } from "../../keeper/transactions/journal.ts";
@@ -84,6 +88,8 @@ export interface KeeperOptions {
   readonly config?: Partial<z.input<typeof configSchema>>;
   readonly folder?: string;
   readonly random?: () => number;
+  /** What a test puts between the daemon and one of its parts. */
+  readonly wrap?: (options: DaemonOptions) => DaemonOptions;
 }
 
 export async function openKeeper(stage: Stage, options: KeeperOptions): Promise<Keeper> {
@@ -129,6 +135,7 @@ export async function openKeeper(stage: Stage, options: KeeperOptions): Promise<
     log,
     metrics,
     random: options.random,
+    wrap: options.wrap,
   });
   return {
     daemon,
@@ -159,5 +166,85 @@ export async function openKeeper(stage: Stage, options: KeeperOptions): Promise<
       journal.close();
       if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
     },
+  };
+}
+
+/** Waits until it is so; fails after ten seconds. */
+export async function until(what: string, so: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + 10_000;
+  while (!(await so())) {
+    assert.ok(Date.now() < end, `not within 10 s: ${what}`);
+    await setTimeout(50);
+  }
+}
+
+export interface KeeperProcess {
+  /** Waits until it says that nothing is left to do at this block. */
+  settled(block: number): Promise<void>;
+  /** SIGTERM; gives the exit code. */
+  stop(): Promise<number | null>;
+  /** SIGKILL. */
+  kill(): Promise<void>;
+  /** All that it has printed. */
+  output(): string;
+}
+
+const statusSchema = z.object({ considered: z.number().optional(), settled: z.boolean() });
+const readySchema = z.object({ url: z.url() });
+
+/** The keeper as its operator starts it. */
+export async function startKeeperProcess(
+  stage: Stage,
+  { folder, wallet, url }: { readonly folder: string; readonly wallet: HDNodeWallet | Wallet; readonly url: string },
+): Promise<KeeperProcess> {
+  const file = (name: string, content: string): string => {
+    writeFileSync(join(folder, name), content, { mode: 0o600 });
+    return name;
+  };
+  const deployment = saveDeployment(stage.deployment, join(folder, "deployment.json"));
+  const config = {
+    chain_id: 31_337,
+    rpc: [url],
+    deployment,
+    key: { file: file("key", wallet.privateKey) },
+    journal: "keeper.db",
+    chain: { poll_seconds: 0.1, max_head_age_seconds: 0 },
+    routine: { every_seconds: 0 },
+    http: { port: 0 },
+    log: { format: "json" },
+  };
+  file("keeper.yaml", JSON.stringify(config)); // JSON is YAML
+  const script = fileURLToPath(new URL("../../scripts/keeper.ts", import.meta.url));
+  const args = ["--disable-warning=ExperimentalWarning", script, "run", "--config", join(folder, "keeper.yaml")];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  let at: string | undefined;
+  child.stderr.on("data", (chunk: Buffer) => {
+    output += chunk.toString();
+  });
+  createInterface(child.stdout).on("line", (line) => {
+    output += `${line}\n`;
+    at ??= readySchema.safeParse(JSON.parse(line)).data?.url;
+  });
+  const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+  await until("it has started", async () => {
+    assert.equal(child.exitCode, null, output);
+    return at !== undefined;
+  });
+  return {
+    settled: (block) =>
+      until(`it is settled at ${block}`, async () => {
+        const { considered, settled } = statusSchema.parse(await (await fetch(`${at}/status`)).json());
+        return settled && (considered ?? 0) >= block;
+      }),
+    stop: () => {
+      child.kill("SIGTERM");
+      return ended;
+    },
+    kill: async () => {
+      child.kill("SIGKILL");
+      await ended;
+    },
+    output: () => output,
   };
 }

@@ -7,20 +7,17 @@ import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 import { Interface, parseEther, Result, Wallet } from "ethers";
 import * as z from "zod";
 import { send } from "../../deploy/eigenlayer.ts";
+import { as, checkpoint, depositEth, ETH, fields, mine, setState, slash, user, WAD } from "../integration/world.ts";
 import {
-  as,
-  checkpoint,
-  depositEth,
-  ETH,
-  fields,
-  mine,
-  setState,
-  slash,
-  user,
-  utilisation,
-  WAD,
-} from "../integration/world.ts";
-import { type Keeper, type KeeperOptions, openKeeper, openStage, type Stage } from "./daemon-world.ts";
+  type Keeper,
+  type KeeperOptions,
+  type KeeperProcess,
+  openKeeper,
+  openStage,
+  type Stage,
+  startKeeperProcess,
+  until,
+} from "./daemon-world.ts";
 import { type FaultProxy, startProxy } from "./proxy.ts";
 import { mark } from "./reorg.ts";
 
@@ -199,6 +196,22 @@ describe("the keeper's daemon", () => {
       assert.equal(await height(), slashed + 1);
     });
 
+  it("an RPC that stands still is left out as soon as another one shows it", async () => {
+    const one = await keeper({ urls: proxies.map(({ url }) => url), config: { ...NEVER, agreement: 2 } });
+    for (let i = 0; i < 4; i++) {
+      // so it learns how long blocks take here
+      await block();
+      await one.daemon.step();
+    }
+    await proxy(0).freeze();
+    await slash(stage.world, stage.tier, 0, PART);
+    await mine(stage.world, 3);
+    await until("it has unwound", async () => {
+      await one.daemon.step();
+      return unwound(0);
+    });
+  });
+
   it("lives on while all RPCs are dead, says so, and acts as soon as one is back", async () => {
     const one = await keeper({ config: NEVER });
     await one.daemon.step();
@@ -208,11 +221,10 @@ describe("the keeper's daemon", () => {
     assert.equal(await one.daemon.step(), false);
     assert.match(one.daemon.status().lastError ?? "", /head of the chain/);
     heal();
-    for (let turn = 0; turn < 20 && !(await unwound(0)); turn++) {
+    await until("it has unwound", async () => {
       await one.daemon.step();
-      if (!(await unwound(0))) await new Promise((resolve) => setTimeout(resolve, 200));
-    }
-    assert.ok(await unwound(0));
+      return unwound(0);
+    });
     assert.equal(one.daemon.status().lastError, undefined);
   });
 
@@ -342,18 +354,18 @@ describe("the keeper's daemon", () => {
   // -------------------------------------------------------------------------------------------------------- routine
 
   it("restakes what is idle on final blocks only, and comes to rest", async () => {
-    proxy().finality(5);
+    proxy().finality(3);
     const one = await keeper();
     await depositEth(stage.world, user(stage.world, 2), stage.tier.junior, 50n * ETH);
     const deposited = await height();
-    for (let i = 0; i < 4; i++) {
+    for (let i = 0; i < 3; i++) {
       await one.daemon.step();
       await block();
     }
     assert.deepEqual(await transactions(one.wallet.address, deposited), { passed: 0, reverted: 0 }, "not final yet");
-    for (let i = 0; i < 60 && !(one.daemon.status().settled && i > 20); i++) {
+    for (let i = 0; i < 20 && !(one.daemon.status().settled && one.said(/^Done: deploy/)); i++) {
+      await mine(stage.world, 2);
       await one.daemon.step();
-      await block();
     }
     assert.ok(one.daemon.status().settled, "it comes to rest");
     assert.ok(one.said(/^Done: deploy/));
@@ -410,19 +422,72 @@ describe("the keeper's daemon", () => {
       rmSync(folder, { recursive: true, force: true });
     }
   });
-  const slashUnmined = async () => {
+  /** Slashes while transactions wait for blocks; returns the block before. */
+  const slashUnmined = async (): Promise<number> => {
+    const before = await height();
     const done = slash(stage.world, stage.tier, 0, PART);
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    await until("the slash waits", async () => (await pending()) > 0);
     await block();
     await done;
+    return before;
   };
+  const pending = async (): Promise<number> =>
+    Number(await stage.world.provider.send("eth_getBlockTransactionCountByNumber", ["pending"]));
+
+  it("killed as a whole process after it has sent, it goes on where it was: the slash is unwound once", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "bulkhead-daemon-"));
+    const wallet = Wallet.createRandom();
+    const processes: KeeperProcess[] = [];
+    try {
+      await stage.world.provider.send("hardhat_setBalance", [wallet.address, `0x${parseEther("10").toString(16)}`]);
+      const start = async () => {
+        const started = await startKeeperProcess(stage, { folder, wallet, url: proxy().url });
+        processes.push(started);
+        return started;
+      };
+      const first = await start();
+      await first.settled(await height());
+      await stage.world.provider.send("evm_setAutomine", [false]);
+      const from = await slashUnmined();
+      await until("it has sent", async () => (proxy().counts.get("eth_sendRawTransaction")?.calls ?? 0) > 0);
+      await first.kill();
+      const second = await start();
+      await until("it has unwound", async () => {
+        await block();
+        return unwound(0);
+      });
+      await stage.world.provider.send("evm_setAutomine", [true]);
+      await block();
+      await second.settled(await height());
+      assert.deepEqual(await transactions(wallet.address, from), { passed: 1, reverted: 0 }, second.output());
+      assert.equal(await second.stop(), 0, "asked to stop, it ends well");
+    } finally {
+      for (const one of processes) await one.kill();
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
 
   it("a bug ends it, so that its supervisor starts it again; an error of the world does not", async () => {
-    const one = await keeper({ config: NEVER });
+    let fault: Error | undefined;
+    const one = await keeper({
+      config: NEVER,
+      wrap: (options) => ({
+        ...options,
+        plan: (...args) => {
+          if (fault) throw fault;
+          return options.plan(...args);
+        },
+      }),
+    });
     await one.daemon.step();
-    proxy().inject("*", { kind: "status", status: 500 });
+    await slash(stage.world, stage.tier, 0, PART);
+    fault = new Error("the world is not as expected");
     assert.equal(await one.daemon.step(), false);
-    proxy().clear();
-    assert.ok((await utilisation(stage.tier)) <= WAD);
+    assert.match(one.daemon.status().lastError ?? "", /the world is not as expected/);
+    fault = new TypeError("undefined is not a function");
+    await assert.rejects(one.daemon.run(AbortSignal.timeout(5_000)), TypeError);
+    fault = undefined;
+    await one.daemon.step();
+    assert.ok(await unwound(0));
   });
 });
