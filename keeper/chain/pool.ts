@@ -192,6 +192,7 @@ export class RpcPool implements Chain {
   async close(): Promise<void> {
     this.#closed.abort();
     await Promise.allSettled([...this.#background]);
+    for (const { endpoint } of this.#members) endpoint.close();
   }
 
   status(): readonly EndpointStatus[] {
