@@ -1,7 +1,7 @@
 /** What the keeper plans, why, and what it withholds; on states of a small model of the protocol. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Interface, ZeroAddress } from "ethers";
+import { getAddress, Interface, ZeroAddress } from "ethers";
 import fc from "fast-check";
 import { hardhatArtifacts } from "../../deploy/eigenlayer.ts";
 import { calls, FUNCTIONS } from "../../keeper/plan/calls.ts";
@@ -501,6 +501,33 @@ describe("every call", () => {
         assert.equal(theirs?.selector, fragment.selector, `${contract}.${fragment.name}`);
       });
     }
+  });
+});
+
+describe("what a call says", () => {
+  it("is what ethers would encode", () => {
+    const made = [
+      calls.sync(quietRef),
+      calls.allocate(quietRef, 7, 3, WAD - 1n),
+      calls.deploy(quietRef, 0, 2n ** 100n),
+      calls.unbond(quietRef),
+      calls.finalise(address(0x5e)),
+      calls.review(quietRef, "0xFeedFacefeEDFACEfeEdFaCefEeDFaceFeeDFACe"),
+      calls.openSeries(quietRef, true),
+      calls.openSeries(quietRef, false),
+      calls.clearQueue(quietRef, address(0xa0)),
+    ];
+    const face = new Interface(Object.values(FUNCTIONS).flat());
+    for (const { data, text } of made) {
+      const parsed = face.parseTransaction({ data }) ?? assert.fail(text);
+      assert.equal(face.encodeFunctionData(parsed.fragment, parsed.args), data, text);
+    }
+    assert.deepEqual(face.decodeFunctionData("allocate", at(made, 1).data).toArray(), [7n, 3n, WAD - 1n]);
+    assert.deepEqual(face.decodeFunctionData("finalise", at(made, 4).data).toArray(), [2n ** 256n - 1n]);
+    assert.deepEqual(face.decodeFunctionData("openSeries", at(made, 6).data).toArray(), [
+      getAddress(quietRef.address),
+      true,
+    ]);
   });
 });
 
