@@ -10,7 +10,7 @@ import { ConfigError, loadConfig } from "./config/file.ts";
 import { printConfig } from "./config/print.ts";
 import { type Config, configSchema } from "./config/schema.ts";
 import { withoutKeys } from "./config/secrets.ts";
-import { allGood, type Check } from "./daemon/boot.ts";
+import { allGood, type Check, checkHttp } from "./daemon/boot.ts";
 import { Claims } from "./daemon/claims.ts";
 import { silent } from "./operate/log.ts";
 import { HELP, OptionError, type Options, readOptions } from "./options.ts";
@@ -37,6 +37,9 @@ export async function main(args: readonly string[], surroundings: Surroundings =
   const complain = (text: string) => void err.write(`${withoutKeys(text)}\n`);
   try {
     const options = readOptions(args);
+    // whoever reads may stop reading (`| head`); a daemon goes on without being heard
+    if (out === process.stdout)
+      process.stdout.on("error", () => (options.command === "run" ? undefined : process.exit(1)));
     if (options.help) {
       print(HELP);
       return 0;
@@ -109,12 +112,13 @@ async function check(
 ): Promise<number> {
   const found = await assemble(config, { environment, key: true, journal: "look" });
   await found.close();
-  const good = allGood(found.checks);
-  if (json) print(JSON.stringify({ ok: good, checks: found.checks }, null, 2));
+  const checks = [...found.checks, await checkHttp(config.http)];
+  const good = allGood(checks);
+  if (json) print(JSON.stringify({ ok: good, checks }, null, 2));
   else {
-    print(sayChecks(found.checks));
-    const bad = found.checks.filter(({ ok, warning }) => !ok && !warning).length;
-    print(good ? "\nThe keeper can start." : `\n${bad} of ${found.checks.length} checks failed: it would not start.`);
+    print(sayChecks(checks));
+    const bad = checks.filter(({ ok, warning }) => !ok && !warning).length;
+    print(good ? "\nThe keeper can start." : `\n${bad} of ${checks.length} checks failed: it would not start.`);
   }
   return good ? 0 : 1;
 }

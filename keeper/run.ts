@@ -3,7 +3,7 @@ import { parseEther } from "ethers";
 import { assemble } from "./assemble.ts";
 import type { RpcPool } from "./chain/pool.ts";
 import type { Config } from "./config/schema.ts";
-import { allGood, type Check } from "./daemon/boot.ts";
+import { allGood, type Check, failed } from "./daemon/boot.ts";
 import { createDaemon } from "./daemon/create.ts";
 import type { Daemon } from "./daemon/daemon.ts";
 import { liveness, readiness, type Vitals } from "./operate/health.ts";
@@ -47,7 +47,13 @@ export async function run(config: Config, options: RunOptions): Promise<number> 
       minBalance: parseEther(config.fees.min_balance_eth),
     });
     const daemon = createDaemon({ config, chain, deployment, signer, journal, log, metrics });
-    http = await serve(config.http, sources(config, daemon, metrics, chain, journal));
+    try {
+      http = await serve(config.http, sources(config, daemon, metrics, chain, journal));
+    } catch (error) {
+      const detail = error instanceof Error ? error.message : String(error);
+      options.refuse([failed("http", detail, "Metrics and health are served there: see http in the configuration.")]);
+      return 1;
+    }
     log.info(
       {
         url: http.url,
@@ -63,6 +69,10 @@ export async function run(config: Config, options: RunOptions): Promise<number> 
     await daemon.run(stop.signal);
     log.info({}, "The keeper stops: what is in flight is in the journal.");
     return 0;
+  } catch (error) {
+    // a fault of the program: it ends, whoever supervises it starts it again, and the journal knows where it was
+    log.error({ error }, "The keeper fails, and ends.");
+    return 1;
   } finally {
     stop.release();
     await http?.close();
@@ -114,11 +124,19 @@ function faultOf(journal: Journal): string | undefined {
   }
 }
 
-/** The first SIGINT or SIGTERM lets the current turn end; a second one ends at once: the journal makes that safe. */
+/** A Ctrl-C reaches us twice where npm passes it on as well. */
+const ECHO_MS = 1_000;
+
+/** The first SIGINT or SIGTERM lets the current turn end; another one ends at once: the journal makes that safe. */
 function signals(log: Log): { readonly signal: AbortSignal; release(): void } {
   const controller = new AbortController();
+  let first = 0;
   const listener = (name: NodeJS.Signals) => {
-    if (controller.signal.aborted) process.exit(name === "SIGINT" ? 130 : 143);
+    if (controller.signal.aborted) {
+      if (Date.now() - first > ECHO_MS) process.exit(name === "SIGINT" ? 130 : 143);
+      return;
+    }
+    first = Date.now();
     log.info({ signal: name }, "Asked to stop: ends its turn first.");
     controller.abort();
   };

@@ -2,6 +2,7 @@
  * What must be true before a keeper starts. Each check is one sentence of what was found, and one of what to do if it is not
  * as it should be. `run` stops at the first failures; `check` prints all of it.
  */
+import { createServer } from "node:net";
 import { FunctionFragment, formatEther, getAddress, Interface, parseEther, toQuantity } from "ethers";
 import * as z from "zod";
 import type { At, Chain } from "../chain/types.ts";
@@ -352,6 +353,36 @@ export async function checkTiers(
 
 const nameOf = (tiers: readonly TierRef[], address: string): string =>
   tiers.find((tier) => tier.address === address)?.name ?? address;
+
+// ------------------------------------------------------------------------------------------------------------- http
+
+/** Whether metrics and health can be served where the configuration says. */
+export async function checkHttp({ host, port }: Config["http"]): Promise<Check> {
+  const name = "http";
+  const server = createServer();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(port, host, resolve);
+    });
+    return passed(name, port === 0 ? `A free port of ${host}.` : `${host}:${port} is free.`);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "EADDRINUSE")
+      return failed(
+        name,
+        `${host}:${port} is taken.`,
+        "Is a keeper running already? Else set http.port to another one.",
+      );
+    return failed(
+      name,
+      `${host}:${port} cannot be used (${code}).`,
+      "Set http.host and http.port to what is this machine's.",
+    );
+  } finally {
+    server.close();
+  }
+}
 
 // ---------------------------------------------------------------------------------------------------------- account
 

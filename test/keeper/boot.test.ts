@@ -457,6 +457,17 @@ describe("npm run keeper", () => {
     assert.equal(out, "");
   });
 
+  test("run refuses a port that is taken, and so does check", async () => {
+    const { port } = new URL(world.chain.url);
+    const file = write({ http: { port: Number(port) } });
+    const ran = await keeper(["run", "--config", file]);
+    assert.equal(ran.code, 1);
+    assert.match(ran.err, /FAIL {2}http: 127\.0\.0\.1:\d+ is taken/);
+    const checked = await keeper(["check", "--config", file]);
+    assert.equal(checked.code, 1);
+    assert.match(checked.out, /FAIL {2}http: .* is taken\.\n.*Is a keeper running already/);
+  });
+
   test("run works as a process of its own: it answers /status, ends with 0 at SIGTERM, and shows no key", async () => {
     const child = spawn(process.execPath, [join(ROOT, "scripts/keeper.ts"), "run", "--config", write()], {
       env: { ...process.env, KEY: wallet.privateKey },

@@ -5,8 +5,10 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, w
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { inspect } from "node:util";
 import { encryptKeystoreJson, Transaction, Wallet } from "ethers";
 import { configSchema, type KeyConfig } from "../../keeper/config/schema.ts";
+import { main } from "../../keeper/main.ts";
 import { KeyError, openSigner, SigningError } from "../../keeper/transactions/signer.ts";
 import { ROOT } from "../../scripts/lib/tools.ts";
 import { startWeb3Signer, type Web3SignerStandIn } from "./web3signer.ts";
@@ -48,6 +50,12 @@ function assertSigned(raw: string): void {
   const { chainId, nonce, to, data, value, gasLimit, maxFeePerGas, maxPriorityFeePerGas } = signed;
   const asked = { nonce, to, data, value, gasLimit, maxFeePerGas, maxPriorityFeePerGas, chainId: Number(chainId) };
   assert.deepEqual(asked, ASKED);
+}
+
+/** Nothing of the key or the password is in the text, in any spelling. */
+function assertSilent(text: string): void {
+  const secrets = [KEY, PASSWORD, Buffer.from(KEY, "hex").toString("base64"), BigInt(`0x${KEY}`).toString()];
+  for (const secret of [...secrets, KEY.slice(1)]) assert.ok(!text.toLowerCase().includes(secret.toLowerCase()), text);
 }
 
 let keystore = "";
@@ -106,8 +114,15 @@ describe("a key", () => {
       [{ keystore: empty, password_file: write("any", "any") }, /does not open: it is no Web3 Secret Storage file/],
       [{ keystore: join(folder, "none"), password_file: write("any", "any") }, /keystore cannot be read.*no such file/],
     ];
-    for (const [key, words] of cases)
-      await assert.rejects(open(key), (error) => error instanceof KeyError && words.test(error.message), String(words));
+    for (const [key, words] of cases) {
+      const telling = (error: unknown) => {
+        assert.ok(error instanceof KeyError, String(error));
+        assert.match(error.message, words);
+        assertSilent(`${error.stack} ${inspect(error, { showHidden: true, depth: 9 })}`);
+        return true;
+      };
+      await assert.rejects(open(key), telling);
+    }
   });
 
   test("that anybody on the machine can read or change is refused", { skip: windows }, async () => {
@@ -218,8 +233,31 @@ describe("whatever a failing process prints, logs or reports", () => {
       assert.notEqual(child.status, 0);
       const files = readdirSync(reports).map((name) => readFileSync(join(reports, name), "utf8"));
       assert.equal(files.length, 1, "Node wrote its report of the crash");
-      const secrets = [KEY, PASSWORD, Buffer.from(KEY, "hex").toString("base64"), BigInt(`0x${KEY}`).toString()];
-      for (const text of [child.stdout, child.stderr, ...files])
-        for (const secret of secrets) assert.ok(!text.toLowerCase().includes(secret.toLowerCase()), what);
+      for (const text of [child.stdout, child.stderr, ...files]) assertSilent(text);
     });
+
+  test("does not hold the key or the password: a command that refuses to run", async () => {
+    const cases: readonly (readonly [string, NodeJS.ProcessEnv])[] = [
+      ["key: { env: KEEPER }", { KEEPER: KEY }], // and then the RPC is dead
+      ["key: { env: KEEPER }", { KEEPER: `${KEY}0` }],
+      ["key: { env: KEEPER }", { KEEPER: KEY.slice(1) }],
+      ["key: { env: KEEPER }", { KEEPER_FILE: KEY }],
+      ["key: { env: KEEPER }", { KEEPER_FILE: KEY.slice(1) }],
+      [`key: { keystore: ${keystore}, password_env: WORD }`, { WORD: `${PASSWORD}x` }],
+      [`key: { keystore: ${plain}, password_env: WORD }`, { WORD: PASSWORD }],
+      [`key: { private_key: ${KEY} }`, {}],
+      [`key: { file: "${KEY}" }`, {}],
+      [`key: { file: "${KEY.slice(1)}" }`, {}],
+    ];
+    for (const [key, environment] of cases)
+      for (const command of ["run", "check", "plan"]) {
+        const printed: string[] = [];
+        const to = { write: (text: string) => printed.push(text) };
+        const config = write("keeper.yaml", `rpc: ["http://127.0.0.1:65533"]\nchain_id: 31337\n${key}\n`);
+        const code = await main([command, "--config", config], { out: to, err: to, environment: { ...environment } });
+        assert.notEqual(code, 0);
+        assert.ok(printed.length > 0);
+        assertSilent(printed.join(""));
+      }
+  });
 });
