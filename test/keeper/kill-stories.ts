@@ -8,8 +8,10 @@ import type { Step } from "../../keeper/transactions/sender.ts";
 import { rpc } from "../../scripts/chain.ts";
 import { batch, chainOf, coins, foreign, type Keeper, openKeeper, type Purse, payment } from "./purse.ts";
 
+export const STORY_NAMES = ["replacement", "overtaking", "reorg", "stranger"] as const;
+
 export const settingSchema = z.object({
-  story: z.enum(["replacement", "overtaking", "reorg", "stranger"]),
+  story: z.enum(STORY_NAMES),
   url: z.string(),
   upkeep: z.string(),
   token: z.string(),
@@ -121,7 +123,7 @@ const STORIES: Readonly<Record<Story, (scene: Scene) => Promise<boolean>>> = {
     if ((await scene.paid(0)) > 0 && nothing) return true;
     if (nothing) await scene.offer("routine");
     if ((await purse.chain.nonce(keeper.wallet.address, "latest")) === 0) {
-      await foreign(purse, keeper.wallet, 0);
+      await foreign(purse, keeper.wallet, 0).catch(() => undefined); // it may be there already
     }
     await scene.block(1);
     return false;
