@@ -18,8 +18,8 @@ after(() => world?.close());
 /** Where each story is not what an earlier one is: numbers of steps. */
 const NEW: Readonly<Record<Story, (visited: readonly Step[]) => readonly number[]>> = {
   replacement: (visited) => range(0, visited.length),
-  // from protection's signature to the end of what clears its way
-  overtaking: (visited) => range(visited.indexOf("signed", visited.indexOf("taken")), visited.indexOf("found")),
+  // protection is on the wire, and what clears its way is not yet
+  overtaking: (visited) => range(visited.lastIndexOf("signed", visited.indexOf("found")), visited.indexOf("found")),
   reorg: (visited) => range(visited.indexOf("unmined"), visited.indexOf("found", visited.indexOf("unmined"))),
   stranger: (visited) => [visited.indexOf("abandoning"), visited.indexOf("abandoned")],
 };
