@@ -231,11 +231,12 @@ export class JournaledSender implements Sender {
       }, 0n);
   }
 
-  /** Fees for the next attempt at a nonce: a first offer, or enough to replace all that was ever signed for it. */
+  /** Fees for the next attempt at a nonce: a first offer, or enough to replace whatever an RPC took for it before. */
   #feesFor(urgency: Urgency, market: Market, nonce: number, floor: Fees | undefined): Offer {
     const tariff = this.#options.tariffs[urgency];
     const signed = this.#journal.ofNonce(nonce).flatMap((entry) => entry.attempts);
-    const highest = signed.reduce<Fees | undefined>((all, { fees }) => (all ? atLeast(all, fees) : fees), undefined);
+    const rivals = signed.filter(({ taken }) => taken);
+    const highest = rivals.reduce<Fees | undefined>((all, { fees }) => (all ? atLeast(all, fees) : fees), undefined);
     const offer = highest ? replacementFees(highest, market, urgency, tariff) : firstFees(market, urgency, tariff);
     return offer.kind === "fees" && floor ? { kind: "fees", fees: atLeast(offer.fees, floor) } : offer;
   }
@@ -506,10 +507,14 @@ export class JournaledSender implements Sender {
     const first = this.#journal.open().every((other) => other.nonce >= entry.nonce || other.stage === "mined");
     const due = head.number - last.head >= this.#options.tariffs[entry.urgency].replaceAfter;
     if (due && (first || entry.urgency === "protection")) {
+      // dearer does not help what no RPC took; whoever still wants it is simulated and priced anew
+      if (!(await this.#onTheWire(entry))) {
+        await this.#abandon(entry, "No RPC took it in its time.", false);
+        return;
+      }
       const market = await marketNow();
       if (last.kind === "act" && entry.actions.length > 0 && !(await this.#stillWanted(entry, head))) {
-        if (await this.#onTheWire(entry)) await this.#replace(entry, "cancel", head, market, entry.urgency);
-        else await this.#abandon(entry, "Its reason is gone, and no RPC has it.", false);
+        await this.#replace(entry, "cancel", head, market, entry.urgency);
         return;
       }
       const replaced = await this.#replace(entry, last.kind, head, market, entry.urgency);

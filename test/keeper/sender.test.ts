@@ -313,6 +313,32 @@ test("a wallet that is emptied between two steps loses nothing: the transaction 
   assert.equal(await paid(), 1);
 });
 
+test("what no RPC takes for long is given up and offered anew, at no higher price", async () => {
+  let empty = true;
+  const keeper = await newKeeper(purse, {
+    at: async (step) => {
+      if (step === "intended" && empty) await fund(url, keeper.wallet.address, 0);
+    },
+  });
+  const first = await sent(keeper, protection());
+  for (let i = 0; i < 3; i++) {
+    await mine(url);
+    await keeper.tend();
+  }
+  assert.equal(entryOf(keeper, first).stage, "abandoned");
+  assert.equal((await offer(keeper, protection())).kind, "poor");
+  await fund(url, keeper.wallet.address, 1);
+  empty = false;
+  const second = await sent(keeper, protection());
+  assert.equal(second.nonce, first.nonce);
+  const [before, now] = [first.attempts[0], second.attempts[0]];
+  assert.ok(before && now && now.fees.maxPriorityFeePerGas <= before.fees.maxPriorityFeePerGas);
+  await mine(url);
+  await keeper.tend();
+  assert.equal(await paid(), 1);
+  assert.equal(await used(keeper), 1);
+});
+
 test("a nonce that somebody else used is given up when that is final, and the work is done under the next", async () => {
   const keeper = await newKeeper(purse);
   const entry = await sent(keeper);
