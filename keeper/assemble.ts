@@ -107,8 +107,15 @@ export async function assemble(config: Config, options: AssembleOptions): Promis
   };
 }
 
-const probesOf = ({ rpc, chain }: Config): readonly Probe[] =>
-  rpc.map((url) => new Endpoint({ url, name: hostOf(url), timeoutMs: chain.timeout_seconds * 1_000 }));
+function probesOf({ rpc, chain }: Config): readonly Probe[] {
+  const hosts = rpc.map(hostOf);
+  return rpc.map((url, i) => {
+    const host = hosts[i] ?? "";
+    // two accounts at one provider look alike without their secrets
+    const name = hosts.indexOf(host) === i ? host : `${host} (${i + 1})`;
+    return new Endpoint({ url, name, timeoutMs: chain.timeout_seconds * 1_000 });
+  });
+}
 
 const poolOf = (config: Config, onEvent: AssembleOptions["onEvent"]): RpcPool =>
   new RpcPool({

@@ -301,7 +301,7 @@ describe("a complaint about a configuration", () => {
           for (const line of error.message.split("\n")) assert.match(line, /^keeper\.yaml:\d+:\d+: .+/);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
     fc.assert(
       fc.property(fc.string({ unit: "binary" }), fc.constantFrom("k.yaml", "k.toml"), (text, file) => {
@@ -311,7 +311,7 @@ describe("a complaint about a configuration", () => {
           assert.ok(error instanceof ConfigError, String(error));
         }
       }),
-      { numRuns: 500 },
+      { numRuns: 300 },
     );
   });
 });
