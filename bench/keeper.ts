@@ -23,6 +23,7 @@ import {
 } from "../test/integration/world.ts";
 import { type FaultProxy, startProxy } from "../test/keeper/proxy.ts";
 import type { Figure } from "./figures.ts";
+import { measurePlan } from "./keeper-plan.ts";
 
 const AGENTS = 8;
 const SETS_PER_AGENT = 4;
@@ -51,7 +52,7 @@ type Say = (line: string) => void;
 
 /** All of it takes some ten minutes. */
 export async function measureKeeper(say: Say): Promise<Figure[]> {
-  return [...(await measureUnwinds(say)), ...(await measureIdle(say))];
+  return [...measurePlan(), ...(await measureUnwinds(say)), ...(await measureIdle(say))];
 }
 
 // -------------------------------------------------------------------------------------------- from slash to unwind
@@ -77,7 +78,7 @@ export async function measureUnwinds(say: Say, slashes = SLASHES): Promise<Figur
   }
   const sorted = distances.toSorted((a, b) => a - b);
   const at = (part: number) => sorted[Math.ceil(sorted.length * part) - 1] ?? 0;
-  const name = `blocks from slash to unwind, ${slashes} slashes`;
+  const name = `keeper: blocks from slash to unwind, ${slashes} slashes`;
   return [
     { operation: `${name}, median`, agents: 0, value: at(0.5), unit: "blocks" },
     { operation: `${name}, 99 %`, agents: 0, value: at(0.99), unit: "blocks", target: 1 },
