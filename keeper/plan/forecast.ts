@@ -153,7 +153,8 @@ export class Forecast {
   pay(assets: bigint): void {
     this.value = subtract(this.value, assets);
     this.idle = subtract(this.idle, assets);
-    this.wanted = subtract(this.wanted, assets);
+    // the buffer is a part of V
+    this.wanted = subtract(this.wanted, assets + (assets * this.tier.params.bufferBps) / Q);
   }
 
   /** Stake comes to an agent, and its groups can take more. */

@@ -142,9 +142,7 @@ function deleverage(forecast: Forecast, unwinding: ReadonlySet<Settled>, draft: 
     draft.hold("deleverage", "tier", `U is ${u}; the unwinding in this round is enough`);
     return;
   }
-  // what is this near may be above it in the contract's own integers; it refuses what is not
-  const nearly = tier.ceiling - tier.ceiling / 1_000_000n;
-  const parts = forecast.agents.map((at) => cutOf(at, forward, nearly, unwinding));
+  const parts = forecast.agents.map((at) => cutOf(at, forward, tier.ceiling, unwinding));
   const order = [...parts.keys()]
     .filter((i) => (parts[i]?.amount ?? 0n) > 0n)
     .sort((i, j) => compare(parts[j]?.amount ?? 0n, parts[i]?.amount ?? 0n) || i - j);
@@ -165,9 +163,12 @@ function deleverage(forecast: Forecast, unwinding: ReadonlySet<Settled>, draft: 
     const ends = forecast.agents.flatMap(({ links }) =>
       links.filter(({ pending }) => pending > 0n).map(({ state }) => state.effectBlock - block.number),
     );
-    const next =
-      ends.length === 0 ? "nothing is allocated that could be cut" : `the next is done in ${blocks(Math.min(...ends))}`;
-    draft.hold("deleverage", "tier", `U is ${u} and all that could be cut is being cut already; ${next}`);
+    const next = ends.length === 0 ? "cover is all that helps" : `the next is done in ${blocks(Math.min(...ends))}`;
+    draft.hold(
+      "deleverage",
+      "tier",
+      `U is ${u}, and what could be cut is being cut or within the ${eth(tier.ceiling / P)} that a group may keep; ${next}`,
+    );
   }
 }
 
