@@ -85,21 +85,6 @@ export interface Mined {
   readonly error?: string | undefined;
 }
 
-export interface Backoff {
-  /** Names the action: tier, job and subject. */
-  readonly key: string;
-  readonly failures: number;
-  readonly untilBlock: number;
-  readonly reason: string;
-}
-
-export interface Latency {
-  readonly tier: string;
-  readonly slashedAt: number;
-  /** Absent while nothing was mined yet. */
-  readonly minedAt?: number | undefined;
-}
-
 export interface Spent {
   readonly job: Job | "cancel";
   readonly succeeded: boolean;
@@ -160,13 +145,6 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE surroundings (
     tier TEXT NOT NULL, position INTEGER NOT NULL, registrar TEXT NOT NULL, strategies TEXT NOT NULL,
     PRIMARY KEY (tier, position)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE backoffs (
-    name TEXT PRIMARY KEY, failures INTEGER NOT NULL, until_block INTEGER NOT NULL, reason TEXT NOT NULL
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE slashes (
-    tier TEXT NOT NULL, slashed_at INTEGER NOT NULL, mined_at INTEGER, entry INTEGER,
-    PRIMARY KEY (tier, slashed_at)
   ) STRICT, WITHOUT ROWID;
   CREATE TABLE spending (
     job TEXT NOT NULL, succeeded INTEGER NOT NULL, transactions INTEGER NOT NULL, gas TEXT NOT NULL, wei TEXT NOT NULL,
@@ -381,16 +359,7 @@ export class Journal implements Memory {
         mined.error ?? null,
         id,
       );
-      const entry = this.#found(id);
-      if (entry.urgency === "protection" && mined.succeeded && !mined.cancelled)
-        this.#run(
-          "UPDATE slashes SET mined_at = ?, entry = ? WHERE tier = ? AND mined_at IS NULL AND slashed_at <= ?",
-          mined.block.number,
-          id,
-          entry.tier,
-          mined.block.number,
-        );
-      return entry;
+      return this.#found(id);
     });
   }
 
@@ -403,7 +372,6 @@ export class Journal implements Memory {
          error = NULL WHERE id = ? AND stage = 'mined'`,
         id,
       );
-      this.#run("UPDATE slashes SET mined_at = NULL, entry = NULL WHERE entry = ?", id);
       return this.#found(id);
     });
   }
@@ -474,45 +442,6 @@ export class Journal implements Memory {
           JSON.stringify(one.strategies),
         );
     });
-  }
-
-  backoffs(): readonly Backoff[] {
-    const row = z.object({ name: z.string(), failures: z.number(), until_block: z.number(), reason: z.string() });
-    return this.#all("SELECT * FROM backoffs ORDER BY name", row).map((one) => ({
-      key: one.name,
-      failures: one.failures,
-      untilBlock: one.until_block,
-      reason: one.reason,
-    }));
-  }
-
-  backOff(backoff: Backoff): void {
-    this.#run(
-      "INSERT OR REPLACE INTO backoffs (name, failures, until_block, reason) VALUES (?, ?, ?, ?)",
-      backoff.key,
-      backoff.failures,
-      backoff.untilBlock,
-      backoff.reason,
-    );
-  }
-
-  forgetBackoff(key: string): void {
-    this.#run("DELETE FROM backoffs WHERE name = ?", key);
-  }
-
-  /** A slash of this block is not unwound yet. Said again of the same block, it changes nothing. */
-  slashed(tier: string, block: number): void {
-    this.#run("INSERT OR IGNORE INTO slashes (tier, slashed_at) VALUES (?, ?)", tier, block);
-  }
-
-  /** Blocks of slashes, and of the protection that was mined after them. */
-  latencies(): readonly Latency[] {
-    const row = z.object({ tier: z.string(), slashed_at: z.number(), mined_at: z.number().nullable() });
-    return this.#all("SELECT tier, slashed_at, mined_at FROM slashes ORDER BY slashed_at, tier", row).map((one) => ({
-      tier: one.tier,
-      slashedAt: one.slashed_at,
-      ...(one.mined_at === null ? {} : { minedAt: one.mined_at }),
-    }));
   }
 
   /** Gas and wei by job, of what is final. */

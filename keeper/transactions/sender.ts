@@ -150,30 +150,28 @@ export class JournaledSender implements Sender {
     const at = { hash: head.hash };
     const answer =
       agreement > 1 ? await this.#chain.agreedCall(request, at, agreement) : await this.#chain.call(request, at);
-    const passed: Passed[] = [];
-    const dropped: Refusal[] = [];
-    for (const [i, result] of decodeSimulate(answer, actions.length).entries()) {
-      const action = actions[i];
+    const passed: (Passed & { readonly position: number })[] = [];
+    const refused: (Refusal & { readonly position: number })[] = [];
+    for (const [position, result] of decodeSimulate(answer, actions.length).entries()) {
+      const action = actions[position];
       if (!action) continue;
-      if (!result.success) {
-        dropped.push({ action, error: this.#options.explainer.data(result.answer) });
-        continue;
-      }
-      passed.push({ action, gasUsed: result.gasUsed, gas: result.gas });
-      const whole = performance(passed);
-      if (whole?.actions.length === passed.length) continue;
-      if (!whole) {
-        passed.pop();
-        dropped.push({
-          action,
-          error: `it takes ${result.gasUsed} gas, more than one transaction may have (EIP-7825)`,
-        });
-        continue;
-      }
-      // what comes after it was simulated on top of it, so it waits for the next round too
-      return { job: whole, dropped };
+      if (result.success) passed.push({ action, gasUsed: result.gasUsed, gas: result.gas, position });
+      else refused.push({ action, error: this.#options.explainer.data(result.answer), position });
     }
-    return { job: performance(passed), dropped };
+    let job: Performance | undefined;
+    for (;;) {
+      const [first] = passed;
+      if (!first) break;
+      job = performance(passed);
+      if (job) break;
+      const error = `it takes ${first.gas} gas, more than one transaction may have (EIP-7825)`;
+      refused.push({ action: first.action, error, position: first.position });
+      passed.shift();
+    }
+    // what comes after those that fit was simulated on top of what is left out: it waits for the next round
+    const next = job && passed[job.actions.length]?.position;
+    const dropped = refused.filter(({ position }) => next === undefined || position < next);
+    return { job, dropped: dropped.map(({ action, error }) => ({ action, error })) };
   }
 
   async #carryOut(batch: Batch, job: Performance, dropped: readonly Refusal[], head: BlockRef): Promise<Outcome> {

@@ -70,20 +70,28 @@ const asked = (gas: bigint): bigint => (gas * MARGIN_NUMERATOR + MARGIN_DENOMINA
  * first alone is too large.
  */
 export function performance(passed: readonly Passed[], limit: bigint = MAX_TRANSACTION_GAS): Performance | undefined {
-  let best: Performance | undefined;
-  for (let count = 1; count <= passed.length; count++) {
-    const part = passed.slice(0, count);
-    const data = UPKEEP.encodeFunctionData("perform", [
-      part.map(({ action, gas }) => [action.call.target, asked(gas), action.call.data]),
-    ]);
-    const gasLimit = gasFor(
-      data,
-      part.map(({ gas }) => asked(gas)),
-    );
-    if (gasLimit > limit) break;
-    best = { actions: part.map(({ action }) => action), shares: part.map(({ gasUsed }) => gasUsed), data, gasLimit };
+  const whole = performanceOf(passed);
+  if (whole.gasLimit <= limit) return whole;
+  // more calls take more gas, so the longest that fits is found by halving
+  let [fits, tooMany] = [0, passed.length];
+  while (tooMany - fits > 1) {
+    const middle = Math.floor((fits + tooMany) / 2);
+    if (performanceOf(passed.slice(0, middle)).gasLimit <= limit) fits = middle;
+    else tooMany = middle;
   }
-  return best;
+  return fits === 0 ? undefined : performanceOf(passed.slice(0, fits));
+}
+
+function performanceOf(passed: readonly Passed[]): Performance {
+  const gas = passed.map((one) => asked(one.gas));
+  const calls = passed.map(({ action }, i) => [action.call.target, gas[i], action.call.data]);
+  const data = UPKEEP.encodeFunctionData("perform", [calls]);
+  return {
+    actions: passed.map(({ action }) => action),
+    shares: passed.map(({ gasUsed }) => gasUsed),
+    data,
+    gasLimit: gasFor(data, gas),
+  };
 }
 
 /** For `perform` with calls that ask for so much gas: a call gets at most 63/64 of what is left (EIP-150). */

@@ -30,11 +30,11 @@ const ME: Identity = { chainId: 1, account: `0x${"Aa".repeat(20)}`, deployment: 
 const TIER = `0x${"cc".repeat(20)}`;
 const HUGE = 123_456_789_012_345_678_901_234_567_890n;
 
-const action = (job: Action["job"], urgency: Action["urgency"] = "routine"): Action => ({
+const action = (job: Action["job"]): Action => ({
   tier: TIER,
   job,
   subject: 'agent 2, "set" 5',
-  urgency,
+  urgency: "routine",
   reason: "U is 1.23",
   call: { target: TIER, data: "0x12", text: "unwind(2, 5)" },
 });
@@ -89,8 +89,6 @@ test("what was written is there after the process is gone, to the wei and the wo
   journal.attempted(id, attempt("0x02", { kind: "cancel" }));
   const before = journal.mined(id, mined("0x01", { error: "unbond: NothingToUnbond()" }));
   journal.remember([{ tier: TIER, set: 3, registrar: "0x0a", strategies: ["0x0b", "0x0c"] }]);
-  journal.backOff({ key: "k", failures: 3, untilBlock: 9, reason: "lost a race" });
-  journal.slashed(TIER, 99);
   journal.close();
 
   const again = Journal.open(file, ME);
@@ -100,8 +98,6 @@ test("what was written is there after the process is gone, to the wei and the wo
   assert.deepEqual(before.done, [true, false]);
   assert.deepEqual(before.actions, draft(7).actions);
   assert.deepEqual(again.remembered(), [{ tier: TIER, set: 3, registrar: "0x0a", strategies: ["0x0b", "0x0c"] }]);
-  assert.deepEqual(again.backoffs(), [{ key: "k", failures: 3, untilBlock: 9, reason: "lost a race" }]);
-  assert.deepEqual(again.latencies(), [{ tier: TIER, slashedAt: 99 }]);
   again.close();
 });
 
@@ -257,23 +253,5 @@ test("gas is counted by job when it is final, once, whole, and also after prunin
   );
   assert.deepEqual(journal.spent(), spent);
   assert.equal(journal.nextNonce(0), 6);
-  journal.close();
-});
-
-test("blocks from slash to protection are known, and a reorg takes them back", () => {
-  const journal = Journal.open(file, ME);
-  journal.slashed(TIER, 104);
-  journal.slashed(TIER, 104);
-  const lane = {
-    lane: `${TIER}/protection`,
-    urgency: "protection",
-    actions: [action("unwind", "protection")],
-  } as const;
-  const { id } = journal.intend(draft(0, { ...lane, shares: [1n] }));
-  journal.attempted(id, attempt("0x01"));
-  journal.mined(id, mined("0x01", { done: [true] }));
-  assert.deepEqual(journal.latencies(), [{ tier: TIER, slashedAt: 104, minedAt: 105 }]);
-  journal.unmined(id);
-  assert.deepEqual(journal.latencies(), [{ tier: TIER, slashedAt: 104 }]);
   journal.close();
 });
