@@ -3,7 +3,7 @@ import { budget, ceiling, deleverageBudget, fraction, type Line, limit, P, Q } f
 import { min, subtract, sum } from "../../model/integer.ts";
 import { calls } from "./calls.ts";
 import type { Draft } from "./draft.ts";
-import { type Forecast, IN_FLIGHT_BPS, type Settled, type Standing, unfit } from "./forecast.ts";
+import { type Forecast, IN_FLIGHT_BPS, type Settled, STAKE_LEFT, type Standing, unfit } from "./forecast.ts";
 import { DUST, type Settings } from "./settings.ts";
 import { blocks, eth, list, percent, utilisation } from "./words.ts";
 
@@ -159,6 +159,14 @@ function allocate(forecast: Forecast, { bandBps }: Settings, draft: Draft): void
     const subject = subjectOf(one, at);
     const target = `${percent(one.state.target, magnitude)} of the agent`;
     const raise = next - one.current;
+    if (!whole && at.reach <= STAKE_LEFT) {
+      draft.hold(
+        "allocate",
+        subject,
+        `the agent has no stake, and the cover has no room for all that is missing elsewhere`,
+      );
+      continue;
+    }
     if (raise <= 0n || (!whole && raise <= bandOf(one, at, bandBps))) {
       draft.hold(
         "allocate",

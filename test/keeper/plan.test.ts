@@ -195,7 +195,10 @@ describe("protection", () => {
       agents: [agent({ links: [link(pending)] }), agent({ links: [link({ set: 1, ...pending })] })],
     });
     assert.ok(!jobs(made).some((job) => job.startsWith("deleverage")));
-    assert.match(why(made.withheld, "deleverage"), /being cut or within the .* that a group may keep; the next is done in 100 blocks/);
+    assert.match(
+      why(made.withheld, "deleverage"),
+      /being cut or within the .* that a group may keep; the next is done in 100 blocks/,
+    );
   });
 
   it("does nothing for a tier that cannot be read, and says it loudly", () => {
@@ -663,15 +666,16 @@ const aTier: fc.Arbitrary<Core> = fc.integer({ min: 1, max: 5 }).chain((count) =
     }),
 );
 
-const SEED = process.env.PLAN_SEED;
+/** The same tiers in every run; PLAN_SEED=random looks at others, and PLAN_SEED=number at those, and makes a case small. */
+const SEED = process.env.PLAN_SEED ?? "1";
 const check = (runs: number, property: (core: Core) => void): void =>
   fc.assert(
     fc.property(aTier, (core) => property(structuredClone(core))),
-    // a found case is made small only when it is asked for again by its seed
     {
       numRuns: runs,
       includeErrorInReport: true,
-      ...(SEED === undefined ? { endOnFailure: true } : { seed: Number(SEED) }),
+      endOnFailure: process.env.PLAN_SEED === undefined || SEED === "random",
+      ...(SEED === "random" ? {} : { seed: Number(SEED) }),
     },
   );
 
