@@ -266,6 +266,15 @@ export class Journal implements Memory {
     return this.#entries("SELECT * FROM entries WHERE id = ?", id)[0];
   }
 
+  /** One of the lane that took effect after a block: whoever looks at that block does not see it yet. */
+  minedAfter(lane: string, block: number): Recorded | undefined {
+    return this.#entries(
+      "SELECT * FROM entries WHERE lane = ? AND block_number > ? AND cancelled = 0 ORDER BY block_number DESC LIMIT 1",
+      lane,
+      block,
+    )[0];
+  }
+
   /** The last entries of all stages, the newest first. */
   history(limit: number): readonly Recorded[] {
     return this.#entries("SELECT * FROM entries ORDER BY id DESC LIMIT ?", limit);

@@ -117,9 +117,14 @@ export class JournaledSender implements Sender {
     });
   }
 
-  /** What holds up a batch: the transaction of its lane that is not final, or for protection not mined. */
+  /**
+   * What holds up a batch: the transaction of its lane that is not final, or for protection not mined; and any that was
+   * mined after the head that the batch was decided on, because on that head its work is still to do.
+   */
   #busy({ tier, urgency }: Batch, head: BlockRef): Recorded | undefined {
     const lane = laneOf({ tier, urgency });
+    const later = this.#journal.minedAfter(lane, head.number);
+    if (later) return later;
     return this.#journal.open().find((entry) => {
       if (entry.lane !== lane || entry.cancelled) return false;
       if (urgency === "routine") return true;

@@ -156,6 +156,17 @@ test("a routine lane is busy until its block is final, protection's only until i
   assert.equal((await offer(keeper)).kind, "sent");
 });
 
+test("a decision on a head that does not have the lane's last transaction yet is not carried out", async () => {
+  const keeper = await newKeeper(purse);
+  const old = await keeper.head();
+  const entry = await sent(keeper, protection());
+  await mine(url);
+  await keeper.tend();
+  assert.equal(entryOf(keeper, entry).stage, "final");
+  assert.equal((await keeper.sender.offer(protection(), old)).kind, "busy");
+  assert.equal((await offer(keeper, protection())).kind, "sent");
+});
+
 test("above the cap of its urgency nothing is sent, and what it waits for is said", async () => {
   const keeper = await newKeeper(purse);
   await baseFee(100);
