@@ -46,7 +46,7 @@ export function createDaemon(parts: Parts): Daemon {
     journal,
     signer: parts.signer,
     upkeep: upkeep.address,
-    explainer: new Explainer(Object.values(deployment.abis) as InterfaceAbi[]),
+    explainer: explainerOf(deployment),
     tariffs: tariffs(config.fees),
     agreement: config.agreement,
     dryRun: config.dry_run,
@@ -72,6 +72,17 @@ export function createDaemon(parts: Parts): Daemon {
     ...(parts.random ? { random: parts.random } : {}),
   };
   return new Daemon(parts.wrap ? parts.wrap(options) : options);
+}
+
+const explainers = new WeakMap<Deployment, Explainer>();
+
+/** Reading all ABIs takes a while, and nothing of it changes. */
+function explainerOf(deployment: Deployment): Explainer {
+  const known = explainers.get(deployment);
+  if (known) return known;
+  const explainer = new Explainer(Object.values(deployment.abis) as InterfaceAbi[]);
+  explainers.set(deployment, explainer);
+  return explainer;
 }
 
 /** The lens, through as many RPCs as are asked for. */

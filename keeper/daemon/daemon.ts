@@ -382,7 +382,7 @@ export class Daemon {
       return;
     }
     const states = await this.#agreed(block, (agreement) => this.#views.observe(alarmed, block, agreement));
-    this.#look(states.tiers, pulses);
+    this.#look(states.tiers, pulses, block);
     const plan = this.#plan({ head: states, claims: [], remembered: this.#memory.remembered() }, this.#config);
     this.#withheld(plan, block);
     this.#left.protection = await this.#carryOut(plan, "protection", block);
@@ -465,7 +465,7 @@ export class Daemon {
   }
 
   /** Notes what the read states are like. */
-  #look(tiers: readonly TierState[], pulses: readonly Pulse[]): void {
+  #look(tiers: readonly TierState[], pulses: readonly Pulse[], block: BlockRef): void {
     const known = this.#memory.remembered();
     for (const tier of tiers) {
       this.#metrics.tier(tier);
@@ -476,7 +476,8 @@ export class Daemon {
       const { first, changed } = surroundingsOf(tier, known);
       if (first.length > 0) this.#memory.remember(first);
       if (changed.length > 0) {
-        for (const { text } of changed) this.#sayOnce(`${tier.address} ${text}`, text, { tier: tier.name }, 0);
+        for (const { text } of changed)
+          this.#sayOnce(`${tier.address} ${text}`, text, { tier: tier.name }, block.number);
         this.#unanswered.set(
           tier.address,
           changed.map((one) => one.now),
@@ -539,7 +540,7 @@ export class Daemon {
       this.#views.observe(this.#tiers, block, 1),
       final.hash === block.hash ? undefined : this.#views.observe(this.#tiers, final, 1),
     ]);
-    this.#look(now.tiers, []);
+    this.#look(now.tiers, [], block);
     await this.#weigh(head);
     const settled = then ?? now;
     const claims = await this.#claimsAt(settled.tiers, final);
