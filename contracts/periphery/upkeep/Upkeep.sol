@@ -59,6 +59,7 @@ contract Upkeep is UpkeepCalls {
         IAllocator allocator;
         uint256 jobs;
         uint256 budget;
+        uint256 extra; // gas that the first step needs beyond what it was tried with
         uint256 count;
         uint256[] steps;
     }
@@ -153,12 +154,20 @@ contract Upkeep is UpkeepCalls {
         ITier.Parts memory p = c.tier.parts();
         (c.risk, c.stakes, c.allocator) = (IRiskManager(p.risk), IStakeManager(p.stakes), IAllocator(p.allocator));
         uint256 clearable = _clearable(c);
-        if (_syncIsDue(c)) _add(c, Job.Sync, 0, 0, 0);
+        c.extra = FIRST_COLD_GAS;
+        bool synced = _syncIsDue(c) && _add(c, Job.Sync, 0, 0, 0);
         // the views below are those of a synced tier
-        try c.tier.sync() {}
-        catch {
+        uint256 used = gasleft();
+        try c.tier.sync() {
+            used -= gasleft();
+        } catch {
             c.count = 0;
             return;
+        }
+        if (!synced) {
+            // where no step does it, the first one pays for what this sync has found
+            c.extra += used + used / 4;
+            c.budget = Math.saturatingSub(c.budget, used + used / 4);
         }
         _findPokes(c);
         _findUnwinds(c);
@@ -184,7 +193,7 @@ contract Upkeep is UpkeepCalls {
         if (!r.success) return false;
         s.gas = r.gas + r.gas / 4 + COLD_GAS;
         c.budget -= STEP_GAS + _needed(s.gas);
-        if (c.count == 0) s.gas += FIRST_COLD_GAS;
+        if (c.count == 0) s.gas += c.extra;
         c.steps[c.count++] = _pack(s);
         return true;
     }

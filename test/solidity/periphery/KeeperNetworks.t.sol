@@ -5,6 +5,7 @@ import {AutomationBase} from "@chainlink/contracts/src/v0.8/automation/Automatio
 import {
     AutomationCompatibleInterface
 } from "@chainlink/contracts/src/v0.8/automation/interfaces/AutomationCompatibleInterface.sol";
+import {Vm} from "forge-std/Vm.sol";
 import {Terms} from "../../../contracts/interfaces/IRiskManager.sol";
 import {LocalAVS} from "../../../contracts/local/avs/LocalAVS.sol";
 import {Upkeep} from "../../../contracts/periphery/upkeep/Upkeep.sol";
@@ -18,14 +19,17 @@ contract KeeperNetworksTest is UpkeepFixture {
     uint256 private constant ALL = type(uint256).max;
 
     Registry private registry;
+    /// @dev What the upkeep is registered with.
+    uint256 private performGas;
 
     function setUp() public override {
         super.setUp();
         registry = new Registry();
+        performGas = registry.PERFORM_GAS();
     }
 
     function _checkData(uint256 jobs) private view returns (bytes memory) {
-        return abi.encode(d.tier, jobs, registry.PERFORM_GAS());
+        return abi.encode(d.tier, jobs, performGas);
     }
 
     /// @dev Outside of a simulation nobody is the zero address.
@@ -46,10 +50,18 @@ contract KeeperNetworksTest is UpkeepFixture {
         bytes memory performData;
         (needed, performData) = _check(jobs);
         if (!needed) return false;
+        vm.recordLogs();
         vm.prank(mallory);
-        assertTrue(
-            registry.perform(AutomationCompatibleInterface(address(upkeep)), performData), "what was found is done"
-        );
+        assertTrue(registry.perform(AutomationCompatibleInterface(address(upkeep)), performData, performGas));
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        uint256 done;
+        for (uint256 i; i < logs.length; ++i) {
+            if (logs[i].topics[0] != UpkeepCalls.Performed.selector) continue;
+            (bool success,,) = abi.decode(logs[i].data, (bool, uint256, bytes));
+            assertTrue(success, "what was found passes, with the gas that it was found to need");
+            ++done;
+        }
+        assertEq(done, _steps(performData).length);
         _assertConserved(d);
     }
 
@@ -191,6 +203,18 @@ contract KeeperNetworksTest is UpkeepFixture {
         for (uint256 g; g < 16; g += 2) {
             assertLt(_allocation(g / 4, g).pendingDiff, 0, "on its way to zero");
         }
+    }
+
+    /// forge-config: default.fuzz.runs = 16
+    function testFuzz_WhatIsFoundPassesWithinTheGasOfTheUpkeepHoweverLittleThatIs(uint256 gas) public {
+        for (uint256 g; g < 16; g += 2) {
+            _slash(d, g, g / 4, 0.3e18);
+        }
+        performGas = bound(gas, 2_500_000, 4_000_000);
+        for (uint256 n; _round(ALL); ++n) {
+            assertLt(n, 30);
+        }
+        assertEq(_pulse().unwinding, 0);
     }
 
     function test_ASlasherToComeIsSeenAndTheSetUnwoundInTheSameRound() public {

@@ -31,8 +31,11 @@ contract Registry is AutomationBase {
         if (performData.length > MAX_PERFORM_DATA) revert PerformDataTooLong(performData.length);
     }
 
-    function perform(AutomationCompatibleInterface upkeep, bytes calldata performData) external returns (bool success) {
-        if (gasleft() < PERFORM_GAS + PERFORM_GAS / 32) revert TooLittleGas(gasleft());
-        (success,) = address(upkeep).call{gas: PERFORM_GAS}(abi.encodeCall(upkeep.performUpkeep, (performData)));
+    function perform(AutomationCompatibleInterface upkeep, bytes calldata performData, uint256 gas)
+        external
+        returns (bool success)
+    {
+        if (gasleft() < gas + gas / 32) revert TooLittleGas(gasleft());
+        (success,) = address(upkeep).call{gas: gas}(abi.encodeCall(upkeep.performUpkeep, (performData)));
     }
 }
