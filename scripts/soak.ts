@@ -28,8 +28,7 @@ async function simulation(): Promise<void> {
   };
   const { simulate, tell } = await import("../keeper/soak/simulation.ts");
   const report = await simulate({
-    days: number("days", 1),
-    seed: number("seed", 0),
+    seeds: [{ seed: number("seed", 0), days: number("days", 1) }],
     agents: number("agents", 2),
     setsPerAgent: number("sets", 2),
     log: console.log,

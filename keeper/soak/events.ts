@@ -10,6 +10,7 @@ import type { Random } from "../../economics/random.ts";
 import {
   as,
   big,
+  books,
   call,
   DAY,
   depositEth,
@@ -262,6 +263,7 @@ export async function curatorDay(stage: Stage, dice: Dice): Promise<readonly str
   const { curator } = world.local.signers;
   const told: string[] = [];
   if (dice.chance(0.5)) await attempt(stage, tier.tier, curator, "unpauseEntries");
+  if (dice.chance(0.3)) told.push(...(await refill(stage)));
   const { time } = await momentOf(world);
   const [id, eta, expiry] = z
     .tuple([z.string(), z.bigint(), z.bigint()])
@@ -289,6 +291,19 @@ export async function curatorDay(stage: Stage, dice: Dice): Promise<readonly str
     if (error === undefined) stage.proposed = wanted;
   }
   return told;
+}
+
+/** The reserve back to its seed: until then no senior enters. */
+async function refill(stage: Stage): Promise<readonly string[]> {
+  const { tier, world } = stage;
+  const { curator } = world.local.signers;
+  const missing = (await big(tier.tier, "seed")) - (await books(tier)).reserve;
+  if (missing <= 0n) return [];
+  await send(as(world.local.weth, curator), "deposit", { value: missing });
+  await send(as(world.local.weth, curator), "approve", tier.address, missing);
+  return [
+    ended(`the reserve gets ${ether(missing)}`, await attempt(stage, tier.tier, curator, "topUpReserve", missing)),
+  ];
 }
 
 /** Terms that release what is in quarantine and has a slasher that can be approved. */

@@ -28,6 +28,12 @@ const statusSchema = z.object({
   settled: z.boolean(),
   lastError: z.string().optional(),
 });
+const logSchema = z.object({
+  level: z.string(),
+  message: z.string(),
+  block: z.number().optional(),
+  err: z.unknown().optional(),
+});
 export type KeeperStatus = z.output<typeof statusSchema>;
 
 export interface KeeperOptions {
@@ -73,7 +79,7 @@ export class KeeperProcess {
       deployment: "deployment.json",
       key: { env: KEY },
       journal: "keeper.db",
-      chain: { poll_seconds: 0.02, timeout_seconds: 2, max_head_age_seconds: 0 },
+      chain: { poll_seconds: 0.05, timeout_seconds: 2, max_head_age_seconds: 0 },
       routine: { every_seconds: 0 },
       log: { level: "info", format: "json" },
       ...this.#options.config,
@@ -131,7 +137,7 @@ export class KeeperProcess {
         throw new Error(
           `The keeper is not done ${limit / 1_000} s after block ${height}: ${JSON.stringify(status)}\n${this.lastWords()}`,
         );
-      await sleep(10);
+      await sleep(30);
     }
   }
 
@@ -158,12 +164,22 @@ export class KeeperProcess {
 
   /** The last lines it logged, for people. */
   lastWords(count = 40): string {
-    return this.#lines.slice(-count).join("\n");
+    return this.#lines.slice(-count).map(sentence).join("\n");
   }
 
   async close(): Promise<void> {
     await this.kill();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** A line of the log without its fields; anything else as it is. */
+function sentence(line: string): string {
+  try {
+    const { level, message, block, err } = logSchema.parse(JSON.parse(line));
+    return `  ${level}${block === undefined ? "" : ` (block ${block})`}: ${message}${err === undefined ? "" : ` ${JSON.stringify(err)}`}`;
+  } catch {
+    return line;
   }
 }
 

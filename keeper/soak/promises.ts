@@ -8,11 +8,11 @@
  * is overdue, for deleveraging and both queues (5.3), except for what the haircut holds back (10, 18).
  */
 import assert from "node:assert/strict";
-import { type Contract, type Interface, JsonRpcProvider } from "ethers";
+import { Contract, type Interface, JsonRpcProvider } from "ethers";
 import * as z from "zod";
 import { covered, juniorLimit } from "../../model/exposure.ts";
 import { decode } from "../../scenario/books.ts";
-import { BLOCKS_A_DAY, big, call, cash, conserved, WAD } from "../../test/integration/world.ts";
+import { BLOCKS_A_DAY, big, call, cash, WAD } from "../../test/integration/world.ts";
 import { LIDO_LAG } from "./events.ts";
 import { type Exit, type Moment, momentOf, type Stage } from "./stage.ts";
 
@@ -31,9 +31,13 @@ const DAYS = {
   batches: 3,
 };
 
+const booksSchema = z.object({ reserve: z.bigint(), junior: z.bigint(), senior: z.bigint(), gains: z.bigint() });
 const previewSchema = z.object({
-  books: z.object({ reserve: z.bigint(), junior: z.bigint(), senior: z.bigint(), gains: z.bigint() }),
+  books: booksSchema,
   value: z.bigint(),
+  idle: z.bigint(),
+  loose: z.bigint(),
+  unstaking: z.bigint(),
   utilisation: z.bigint(),
   queuedJunior: z.bigint(),
 });
@@ -48,6 +52,11 @@ const setSchema = z.object({
   quarantined: z.boolean(),
   approvedSlasher: z.string(),
 });
+const withdrawableSchema = z.object({ withdrawableShares: z.array(z.bigint()) });
+const queuedSchema = z.object({ shares: z.array(z.array(z.bigint())) });
+const STRATEGY = ["function sharesToUnderlyingView(uint256) view returns (uint256)"];
+/** EigenLayer and stETH round down in other places than the tier does. */
+const ROUNDING = 100n;
 const agentSchema = z.object({ account: z.string(), links: z.bigint(), stake: z.bigint() });
 const lossSchema = z.object({ amount: z.bigint() });
 
@@ -63,7 +72,10 @@ interface Link {
 
 interface Sight extends Moment {
   readonly cover: bigint;
+  readonly books: z.output<typeof booksSchema>;
   readonly value: bigint;
+  /** V without what is restaked. */
+  readonly liquid: bigint;
   readonly exposed: bigint;
   readonly utilisation: bigint;
   /** With b = 0: what must be repaired. */
@@ -135,14 +147,18 @@ export class Promises {
   async check(daily: boolean): Promise<void> {
     const sight = await this.#look();
     this.#checks++;
-    await conserved(this.#stage.world, this.#stage.tier);
+    const { reserve, junior, senior, gains } = sight.books;
+    assert.equal(reserve + junior + senior + gains, sight.value, "R + J + S + G = V");
     this.#follow(sight);
     this.#ladder(sight);
     this.#slashers(sight);
     this.#cover(sight);
     await this.#headline(sight);
     await this.#queues(sight);
-    if (daily) await this.#claims();
+    if (daily) {
+      await this.#recount(sight);
+      await this.#claims();
+    }
     this.#looked = sight;
   }
 
@@ -216,7 +232,9 @@ export class Promises {
     return {
       ...moment,
       cover,
+      books,
       value,
+      liquid: preview.idle + preview.loose + preview.unstaking,
       exposed: observation.exposed,
       utilisation: preview.utilisation,
       sound: covered(observation.exposed, value, cover, 0n, params.haircutBps),
@@ -404,13 +422,41 @@ export class Promises {
     return free < sight.queuedJunior;
   }
 
-  /** SPEC rule 8: what all can claim is set aside. */
+  /** SPEC rule 1: V once more, from EigenLayer's own views. */
+  async #recount(sight: Sight): Promise<void> {
+    const { tier, world } = this.#stage;
+    const { strategy, core } = world.local;
+    const delegation = core.delegationManager.connect(this.#provider) as Contract;
+    const shares = await Promise.all(
+      tier.agents.map(async ({ address }) => {
+        const [{ withdrawableShares }, queued] = await Promise.all([
+          read(withdrawableSchema, delegation, "getWithdrawableShares", address, [strategy]),
+          read(queuedSchema, delegation, "getQueuedWithdrawals", address),
+        ]);
+        return queued.shares.reduce((sum, [one = 0n]) => sum + one, withdrawableShares[0] ?? 0n);
+      }),
+    );
+    const all = shares.reduce((sum, one) => sum + one, 0n);
+    const face = new Contract(strategy, STRATEGY, this.#provider);
+    const value = sight.liquid + (await big(face, "sharesToUnderlyingView", all));
+    const gap = value - sight.value;
+    assert.ok(
+      gap <= ROUNDING && gap >= -ROUNDING,
+      `the tier says V = ${sight.value}, EigenLayer and Lido say ${value}`,
+    );
+  }
+
+  /** SPEC rule 8: what all can claim is set aside, and the money is there. */
   async #claims(): Promise<void> {
-    const { series, people, tier } = this.#stage;
+    const { series, people, tier, world } = this.#stage;
     let claimable = 0n;
     for (const { token } of series.values())
       for (const { address } of people) claimable += await big(token, "maxWithdraw", address);
-    const { reserved } = await cash(tier);
+    const [{ idle, reserved }, held] = await Promise.all([
+      cash(tier),
+      big(world.local.weth, "balanceOf", tier.address),
+    ]);
+    assert.ok(held >= idle + reserved, `${held} wei of WETH are there, ${idle} and ${reserved} are recorded`);
     assert.ok(claimable <= reserved, `${claimable} wei can be claimed, ${reserved} are set aside`);
   }
 }

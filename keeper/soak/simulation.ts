@@ -14,8 +14,8 @@ import { type Findings, Promises, percent } from "./promises.ts";
 import { openStage, type Stage } from "./stage.ts";
 
 export interface SimulationOptions {
-  readonly days: number;
-  readonly seed: number;
+  /** One after the other, in the same tier. */
+  readonly seeds: readonly { readonly seed: number; readonly days: number }[];
   readonly agents: number;
   readonly setsPerAgent: number;
   /** Chances in a moment; by default 0.03 and 0.1. */
@@ -27,7 +27,7 @@ export interface SimulationOptions {
 }
 
 export interface Report extends Findings {
-  readonly seed: number;
+  readonly seeds: SimulationOptions["seeds"];
   readonly days: number;
   readonly moments: number;
   readonly events: number;
@@ -43,12 +43,12 @@ const MOMENTS = 3;
 
 export async function simulate(options: SimulationOptions): Promise<Report> {
   const begin = Date.now();
-  const { seed, log = () => {} } = options;
+  const { log = () => {} } = options;
   const stage = await openStage(options.agents, options.setsPerAgent);
   const proxies: FaultProxy[] = [];
   let keeper: KeeperProcess | undefined;
   const promises = new Promises(stage);
-  const run = { day: 0, moments: 0, events: 0, kills: 0, faults: 0 };
+  const run = { seed: 0, day: 0, moments: 0, events: 0, kills: 0, faults: 0 };
   const recent: string[] = [];
   const tell = (line: string) => {
     recent.push(`day ${run.day}: ${line}`);
@@ -61,11 +61,16 @@ export async function simulate(options: SimulationOptions): Promise<Report> {
     keeper = await KeeperProcess.open({ provider, rpc: proxies.map(({ url }) => url), deployment: stage.deployment });
     await keeper.start();
     const scene = { stage, keeper, proxies, promises, run, tell, options };
-    for (run.day = 1; run.day <= options.days; run.day++) await day(scene, new Dice(randomStream(seed, run.day)));
-    const { agents: _, setsPerAgent: __, log: ___, kills: ____, faults: _____, pace: ______, ...rest } = options;
+    for (const { seed, days } of options.seeds)
+      for (let i = 1; i <= days; i++) {
+        run.day++;
+        run.seed = seed;
+        await day(scene, new Dice(randomStream(seed, i)));
+      }
     return {
       ...promises.findings(),
-      ...rest,
+      seeds: options.seeds,
+      days: run.day,
       moments: run.moments,
       events: run.events,
       kills: run.kills,
@@ -77,7 +82,7 @@ export async function simulate(options: SimulationOptions): Promise<Report> {
     const story = recent.map((line) => `  ${line}`).join("\n");
     const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
     throw new Error(
-      `Seed ${seed}, day ${run.day}: ${words}\nBefore it:\n${story}\nThe keeper's last words:\n${keeper?.lastWords() ?? ""}`,
+      `Seed ${run.seed}, day ${run.day}: ${words}\nBefore it:\n${story}\nThe keeper's last words:\n${keeper?.lastWords() ?? ""}`,
     );
   } finally {
     await keeper?.close();
@@ -92,7 +97,7 @@ interface Scene {
   readonly keeper: KeeperProcess;
   readonly proxies: readonly FaultProxy[];
   readonly promises: Promises;
-  readonly run: { day: number; moments: number; events: number; kills: number; faults: number };
+  readonly run: { seed: number; day: number; moments: number; events: number; kills: number; faults: number };
   readonly tell: (line: string) => void;
   readonly options: SimulationOptions;
 }
@@ -154,7 +159,7 @@ async function settle({ keeper, proxies, tell, run, options }: Scene, dice: Dice
 export function tell(report: Report): string {
   const eth = (wei: bigint) => (Number(wei / 10n ** 14n) / 1e4).toFixed(2);
   return [
-    `${report.days} days of seed ${report.seed} in ${report.seconds} s: every promise held in ${report.checks} looks`,
+    `${report.days} days (${report.seeds.map(({ seed }) => `seed ${seed}`).join(", ")}) in ${report.seconds} s: every promise held in ${report.checks} looks`,
     `  ${report.events} events, ${report.slashes} slashes, ${eth(report.losses)} ETH lost, U at most ${percent(report.highest)}`,
     `  ${report.kills} kills of the keeper, ${report.faults} ill RPCs`,
     `  longest without cover: ${report.longestUncovered} days`,
