@@ -11,10 +11,10 @@ const SEED = Number(process.env.SIMULATION_SEED ?? Math.floor(Math.random() * 2 
 test("Through random days with slashes, sick RPCs and kills of the keeper, sets in quarantine lose their power, exits are paid in time and the books add up", async (t) => {
   t.diagnostic(`random seed ${SEED}; again with SIMULATION_SEED=${SEED}`);
   const seeds = [
-    { seed: 7, days: 6 },
-    { seed: SEED, days: 6 },
+    { seed: 7, days: 4 },
+    { seed: SEED, days: 4 },
   ];
-  const report = await simulate({ seeds, agents: 2, setsPerAgent: 4, kills: 0.1, faults: 0.2, pace: 2 });
+  const report = await simulate({ seeds, agents: 2, setsPerAgent: 3, kills: 0.1, faults: 0.2, pace: 3 });
   for (const line of tell(report).split("\n")) t.diagnostic(line);
-  assert.ok(report.checks >= 12);
+  assert.ok(report.checks >= 8);
 });
