@@ -19,6 +19,8 @@ const KEEPER = fileURLToPath(new URL("../../scripts/keeper.ts", import.meta.url)
 const KEY = "BULKHEAD_KEEPER_KEY";
 const START_LIMIT = 30_000;
 const LINES = 400;
+/** Milliseconds for which the keeper may seem to wait before the next block comes. */
+const PATIENCE = 500;
 
 const statusSchema = z.object({
   head: z.object({ number: z.number(), hash: z.string() }).optional(),
@@ -120,19 +122,21 @@ export class KeeperProcess {
     }
   }
 
-  /** Waits until it has done at the chain's head all that there is to do. */
-  async settle(limit = 60_000): Promise<void> {
+  /**
+   * Waits until it has done at the chain's head all that there is to do. What it leaves for some blocks (after a lost race,
+   * or until a transaction is replaced) needs blocks: where it waits, `advance` brings the next one.
+   */
+  async settle(limit = 60_000, advance?: () => Promise<unknown>): Promise<void> {
     const begin = Date.now();
+    let waiting = Date.now();
+    let last = -1;
     for (;;) {
       const status = await this.status();
       const height = await this.#options.provider.getBlockNumber();
-      if (
-        status?.settled &&
-        status.head?.number === height &&
-        status.considered === height &&
-        status.routine === height
-      )
-        return;
+      const looked = status?.head?.number === height && status.considered === height;
+      if (status?.settled && looked && status.routine === height) return;
+      if (!looked || height !== last) [waiting, last] = [Date.now(), height];
+      else if (advance && Date.now() - waiting > (status.inFlight === 0 ? PATIENCE : 5 * PATIENCE)) await advance();
       if (Date.now() - begin > limit)
         throw new Error(
           `The keeper is not done ${limit / 1_000} s after block ${height}: ${JSON.stringify(status)}\n${this.lastWords()}`,

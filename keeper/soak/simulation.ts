@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { randomStream } from "../../economics/random.ts";
 import { BLOCKS_A_DAY, mine } from "../../test/integration/world.ts";
 import { type FaultProxy, startProxy } from "../../test/keeper/proxy.ts";
-import { curatorDay, Dice, EVENTS, lidoDay, operatorsDay } from "./events.ts";
+import { curatorDay, Dice, lidoDay, operatorsDay, PEOPLE, TROUBLE } from "./events.ts";
 import { blackout, heal, sicken } from "./faults.ts";
 import { KeeperProcess } from "./process.ts";
 import { type Findings, Promises, percent } from "./promises.ts";
@@ -21,8 +21,9 @@ export interface SimulationOptions {
   /** Chances in a moment; by default 0.03 and 0.1. */
   readonly kills?: number;
   readonly faults?: number;
-  /** Events so many times as often. */
+  /** People's events, and those of AVSs and guardian, so many times as often. */
   readonly pace?: number;
+  readonly trouble?: number;
   readonly log?: (line: string) => void;
 }
 
@@ -40,6 +41,7 @@ export interface Report extends Findings {
 
 const RPCS = 3;
 const MOMENTS = 3;
+const SETTLE_LIMIT = 120_000;
 
 export async function simulate(options: SimulationOptions): Promise<Report> {
   const begin = Date.now();
@@ -117,8 +119,12 @@ async function day(scene: Scene, dice: Dice): Promise<void> {
       for (const line of await curatorDay(stage, dice)) tell(line);
       await operatorsDay(stage, dice);
     }
-    for (const { event, aDay } of EVENTS) {
-      if (!dice.chance((aDay * (scene.options.pace ?? 1)) / parts)) continue;
+    const { pace = 1, trouble = 1 } = scene.options;
+    for (const { event, aDay, times } of [
+      ...PEOPLE.map((one) => ({ ...one, times: pace })),
+      ...TROUBLE.map((one) => ({ ...one, times: trouble })),
+    ]) {
+      if (!dice.chance((aDay * times) / parts)) continue;
       const told = await event(stage, dice);
       if (told === undefined) continue;
       run.events++;
@@ -144,7 +150,7 @@ async function befall({ proxies, tell, run, options }: Scene, dice: Dice): Promi
 }
 
 /** The keeper does what there is to do, and is perhaps killed in the middle of it. */
-async function settle({ keeper, proxies, tell, run, options }: Scene, dice: Dice): Promise<void> {
+async function settle({ stage, keeper, proxies, tell, run, options }: Scene, dice: Dice): Promise<void> {
   if (dice.chance(options.kills ?? 0.03)) {
     await sleep(dice.whole(0, 250));
     await keeper.kill();
@@ -152,7 +158,7 @@ async function settle({ keeper, proxies, tell, run, options }: Scene, dice: Dice
     tell("the keeper is killed");
     await keeper.start();
   }
-  await keeper.settle();
+  await keeper.settle(SETTLE_LIMIT, () => mine(stage.world, 1));
   heal(proxies);
 }
 
