@@ -156,6 +156,7 @@ async function settle({ stage, keeper, proxies, tell, run, options }: Scene, dic
     await keeper.kill();
     run.kills++;
     tell("the keeper is killed");
+    heal(proxies); // it refuses to start with an RPC of another chain, and says so
     await keeper.start();
   }
   await keeper.settle(SETTLE_LIMIT, () => mine(stage.world, 1));
