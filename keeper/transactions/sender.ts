@@ -21,7 +21,7 @@ import {
   type Tariffs,
   TRANSFER_GAS,
 } from "./fees.ts";
-import type { Attempt, Journal, Recorded } from "./journal.ts";
+import { type Attempt, type Journal, JournalError, type Recorded } from "./journal.ts";
 import { type Batch, type Entry, laneOf, type Outcome, type Refusal, type Sender, type Signer } from "./types.ts";
 import { decodeSimulate, encodeSimulate, type Passed, type Performance, performance, performedBy } from "./upkeep.ts";
 
@@ -77,6 +77,8 @@ const BUMPS = 4;
 /** Unused nonces below ours that are filled with empty transactions; more of them are an RPC's lie. */
 const MAX_GAP = 16;
 const KEEP = 2_000;
+/** The program's own faults, and a journal that cannot be written: nothing may go on. */
+const FATAL = [TypeError, RangeError, ReferenceError, SyntaxError, JournalError];
 
 export class JournaledSender implements Sender {
   readonly address: string;
@@ -219,7 +221,7 @@ export class JournaledSender implements Sender {
       throw error;
     }
     entry = await this.#broadcast(entry, head);
-    if (urgency === "protection") await this.#clearWay(entry, head, market);
+    if (urgency === "protection") await this.#surviving(entry, () => this.#clearWay(entry, head, market));
     return { kind: "sent", entry: this.#journal.entry(entry.id) ?? entry, dropped };
   }
 
@@ -357,7 +359,7 @@ export class JournaledSender implements Sender {
         const entry = this.#journal.entry(id);
         if (entry) await this.#surviving(entry, () => this.#tendTo(entry, head, final, latest, marketNow));
       }
-      await this.#fillGap(latest, head, marketNow);
+      await this.#surviving(undefined, () => this.#fillGap(latest, head, marketNow));
       this.#journal.prune(KEEP);
       return [...before]
         .map(([id, stage]) => ({ entry: this.#found(id), stage }))
@@ -366,12 +368,12 @@ export class JournaledSender implements Sender {
     });
   }
 
-  /** One transaction that an RPC fails on must not keep the others from being looked after. */
-  async #surviving(entry: Recorded, work: () => Promise<void>): Promise<void> {
+  /** One transaction that an RPC or the signer fails on must not keep the others from being looked after. */
+  async #surviving(entry: Recorded | undefined, work: () => Promise<void>): Promise<void> {
     try {
       await work();
     } catch (error) {
-      if (!(error instanceof RpcError)) throw error;
+      if (FATAL.some((kind) => error instanceof kind)) throw error;
       this.#notify("warn", `It cannot be looked after in this block: ${this.#words(error)}`, entry);
     }
   }
@@ -603,7 +605,7 @@ export class JournaledSender implements Sender {
     return this.#options.explainer.error(error);
   }
 
-  #notify(level: Notice["level"], text: string, entry: Entry): void {
+  #notify(level: Notice["level"], text: string, entry?: Entry): void {
     this.#options.notify?.({ level, text, entry });
   }
 

@@ -511,6 +511,34 @@ test("a signer that fails costs no nonce, and one that signs something else is f
   assert.equal(await paid(), 1);
 });
 
+test("a signer that fails while something must be replaced stops nothing: it is replaced when it signs again", async () => {
+  const wallet = Wallet.createRandom();
+  await fund(url, wallet.address, 1);
+  const good = walletSigner(wallet);
+  let locked = false;
+  const keeper = openKeeper(purse, wallet, ":memory:", {
+    signer: {
+      address: wallet.address,
+      sign: async (transaction) => {
+        if (locked) throw new Error("the signer is locked");
+        return good.sign(transaction);
+      },
+    },
+  });
+  const entry = await sent(keeper);
+  locked = true;
+  for (let i = 0; i < 2; i++) await baseFee(8);
+  await keeper.tend();
+  assert.ok(keeper.notices.some(({ text }) => /cannot be looked after in this block: the signer is locked/.test(text)));
+  assert.equal(entryOf(keeper, entry).attempts.length, 1);
+  locked = false;
+  await keeper.tend();
+  await mine(url);
+  await keeper.tend();
+  assert.equal(entryOf(keeper, entry).stage, "final");
+  assert.equal(await paid(), 1);
+});
+
 test("offers that are made at once get a nonce each", async () => {
   const keeper = await newKeeper(purse);
   const others = [1, 2, 3].map((i) => `0x${String(i).repeat(40)}`);
