@@ -766,7 +766,7 @@ describe("in any tier", () => {
       // what cannot be foreseen: that a repair is done before its last agent, that an AVS refuses to let an agent go, and
       // how much Lido pays for people who leave
       const surprises = ["deleverage"];
-      if (core.sets.some(({ stubborn }) => stubborn)) surprises.push("unbond");
+      if (core.sets.some(({ stubborn }) => stubborn)) surprises.push("unwind", "unbond");
       if (core.payable > 0n) surprises.push("deploy", "redeploy");
       const { refused } = settle(w);
       assert.deepEqual(
