@@ -152,7 +152,7 @@ describe("The plan, on the contracts", () => {
     assert.ok(s.utilisation <= ETH);
   });
 
-  it("where the cover carries only a part, fills it to the last thousandth and leaves the rest", async () => {
+  it("settles after every set has slashed and all junior wants to leave; only what a repair made needless is refused", async () => {
     await settle();
     // junior that wants to leave carries no new risk
     await request(tier, tier.junior, user(world, 0), await big(tier.junior, "balanceOf", user(world, 0).address));
