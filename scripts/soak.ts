@@ -1,9 +1,10 @@
 /** `npm run soak`: tests that take as long as one lets them. */
 import { parseArgs } from "node:util";
 
-const HELP = `npm run soak -- simulation [--days N] [--seed N] [--agents N] [--sets N]
+const HELP = `npm run soak -- simulation [--days N] [--seed N] [--agents N] [--sets N] [--trouble N]
   Random days of a tier with people, yields, slashes, misbehaving AVSs, sick RPCs and a keeper that is killed now and
   then; after each moment every promise is checked. By default 365 days and a random seed, which is printed.
+  --trouble: slashes and misbehaviour so many times as often.
 
 npm run soak -- keeper [OPTIONS]
   Kills the keeper at random moments of a transaction; its own --help says more.
@@ -19,6 +20,7 @@ async function simulation(): Promise<void> {
       seed: { type: "string", default: String(Math.floor(Math.random() * 2 ** 31)) },
       agents: { type: "string", default: "3" },
       sets: { type: "string", default: "4" },
+      trouble: { type: "string", default: "1" },
     },
   });
   const number = (name: keyof typeof values, least: number): number => {
@@ -31,6 +33,7 @@ async function simulation(): Promise<void> {
     seeds: [{ seed: number("seed", 0), days: number("days", 1) }],
     agents: number("agents", 2),
     setsPerAgent: number("sets", 2),
+    trouble: number("trouble", 0),
     log: console.log,
   });
   console.log(tell(report));
