@@ -169,11 +169,11 @@ export async function openKeeper(stage: Stage, options: KeeperOptions): Promise<
   };
 }
 
-/** Waits until it is so; fails after ten seconds. */
+/** Waits until it is so; fails after half a minute. */
 export async function until(what: string, so: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 10_000;
+  const end = Date.now() + 30_000;
   while (!(await so())) {
-    assert.ok(Date.now() < end, `not within 10 s: ${what}`);
+    assert.ok(Date.now() < end, `not within 30 s: ${what}`);
     await setTimeout(50);
   }
 }
