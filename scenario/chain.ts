@@ -38,6 +38,13 @@ export interface Receipt {
   readonly logs: readonly Log[];
 }
 
+/** A transaction that somebody else has sent. */
+export interface Seen extends Receipt {
+  readonly to: string | undefined;
+  readonly data: string;
+  readonly succeeded: boolean;
+}
+
 /** A contract said no; `reason` is its error's name. */
 export class Refused extends Error {
   override readonly name = "Refused";
@@ -62,6 +69,9 @@ const receipt = z.object({
 });
 const creation = z.object({ status: z.literal("0x1"), contractAddress: z.string().nullish() });
 const header = z.object({ number: z.string(), timestamp: z.string() });
+const filledBlock = z.object({
+  transactions: z.array(z.object({ hash: z.string(), from: z.string(), to: z.string().nullish(), input: z.string() })),
+});
 
 type Request = readonly [method: string, params: readonly unknown[]];
 type Answer = z.output<typeof answer>;
@@ -130,9 +140,28 @@ export class ChainClient {
     await this.locate();
   }
 
-  /** Reads; the results keep the order of the calls. */
-  async read(calls: readonly Call[]): Promise<Result[]> {
-    const settled = await this.tryRead(calls);
+  /** What an account has sent in the blocks after `after`, up to `to`. */
+  async sentBy(account: string, after: number, to: number): Promise<readonly Seen[]> {
+    const numbers = Array.from({ length: to - after }, (_, i) => after + 1 + i);
+    if (numbers.length === 0) return [];
+    const blocks = await this.#post(numbers.map((number) => ["eth_getBlockByNumber", [hex(number), true]] as const));
+    const mine = blocks
+      .flatMap((value) => filledBlock.parse(value.result).transactions)
+      .filter((one) => same(one.from, account));
+    if (mine.length === 0) return [];
+    const receipts = await this.#post(mine.map((one) => ["eth_getTransactionReceipt", [one.hash]] as const));
+    this.sent += mine.length;
+    return mine.map((one, i) => {
+      const { status, blockNumber, gasUsed, logs } = receipt.parse(receipts[i]?.result);
+      const { to: target, input: data } = one;
+      const block = Number(blockNumber);
+      return { block, gas: BigInt(gasUsed), logs, to: target ?? undefined, data, succeeded: status === "0x1" };
+    });
+  }
+
+  /** Reads; the results keep the order of the calls. `at`: a block; by default the head. */
+  async read(calls: readonly Call[], at?: number): Promise<Result[]> {
+    const settled = await this.tryRead(calls, at);
     return settled.map((value) => {
       if (value instanceof Refused) throw value;
       return value;
@@ -140,9 +169,10 @@ export class ChainClient {
   }
 
   /** As `read`, with what a contract refuses in its place. */
-  async tryRead(calls: readonly Call[]): Promise<(Result | Refused)[]> {
+  async tryRead(calls: readonly Call[], at?: number): Promise<(Result | Refused)[]> {
     if (calls.length === 0) return [];
-    const answers = await this.#post(calls.map((call) => ["eth_call", [request(call, GAS), "latest"]] as const));
+    const block = at === undefined ? "latest" : hex(at);
+    const answers = await this.#post(calls.map((call) => ["eth_call", [request(call, GAS), block]] as const));
     return answers.map((value, i) => {
       const call = calls[i];
       if (!call) throw new Error("More answers than calls.");

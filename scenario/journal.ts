@@ -1,7 +1,7 @@
 /** Everything that the story sends to the chain goes through here, so that each call can be checked and accounted for. */
 import * as z from "zod";
 import { decode } from "./books.ts";
-import { type Call, events, type Receipt, type Sending, same } from "./chain.ts";
+import { type Call, events, type Receipt, type Seen, type Sending, same } from "./chain.ts";
 import type { Invariants } from "./invariants.ts";
 import { WAD } from "./units.ts";
 import type { Tier, World } from "./world.ts";
@@ -102,6 +102,12 @@ export class Journal {
     return receipt;
   }
 
+  /** Accounts for a transaction that somebody else has sent, which is about one tier. */
+  async witness(seen: Seen, tier: Tier, what: string, gated: boolean): Promise<void> {
+    this.#account(seen, tier);
+    await this.#check(tier, what, gated, seen.block);
+  }
+
   /** In one block. */
   async sendTogether(sendings: readonly Sending[], tier: Tier): Promise<readonly Receipt[]> {
     const receipts = await this.world.chain.sendTogether(sendings);
@@ -110,10 +116,11 @@ export class Journal {
     return receipts;
   }
 
-  async #check(tier: Tier, what: string, gated: boolean): Promise<void> {
+  async #check(tier: Tier, what: string, gated: boolean, block?: number): Promise<void> {
     const { faces, chain } = this.world;
     const at = (fn: string): Call => ({ to: tier.address, face: faces.tier, fn });
-    const [books, live, status] = await chain.read([at("books"), at("preview"), ...(gated ? [at("status")] : [])]);
+    const calls = [at("books"), at("preview"), ...(gated ? [at("status")] : [])];
+    const [books, live, status] = await chain.read(calls, block);
     const now = decode(stored, books);
     const { value } = decode(previewTotal, live);
     this.invariants.check(

@@ -5,11 +5,12 @@ import { events, Refused, type Sending } from "./chain.ts";
 import { checkExpectation, checkHolder, checkPaid, checkPay } from "./expectations.ts";
 import type { Invariants } from "./invariants.ts";
 import type { Journal, Note } from "./journal.ts";
+import type { Keeper } from "./keeper.ts";
 import { booksTable, dayOf, type Printer, worstCase } from "./print.ts";
 import { RewardsDesk, type Security } from "./rewards.ts";
 import type { ExitAmount, PlainStep, Step, Tranche } from "./schema.ts";
+import { type Deeds, Turns } from "./turns.ts";
 import { BLOCK_SECONDS, BLOCKS_PER_DAY, DAY, formatDuration, formatEth, formatPercent, WAD } from "./units.ts";
-import { upkeep } from "./upkeep.ts";
 import { type Agent, must, SET_ID, type Tier, type World } from "./world.ts";
 
 /** A step of the file did not do what the file says: an expectation failed, or a call was refused. */
@@ -43,17 +44,19 @@ export class Player {
   /** All series of a tier's tranche, the live one last. */
   readonly #series = new Map<string, string[]>();
   readonly #desk: RewardsDesk;
+  readonly #turns: Turns;
   #lastReport: number;
   #printed = "";
 
-  constructor(world: World, journal: Journal, invariants: Invariants, printer: Printer, first: View) {
+  constructor(world: World, journal: Journal, invariants: Invariants, printer: Printer, first: View, keeper: Keeper) {
     this.world = world;
     this.journal = journal;
     this.invariants = invariants;
     this.printer = printer;
     this.now = first;
     this.before = first;
-    this.#desk = new RewardsDesk(world);
+    this.#desk = new RewardsDesk(world, keeper);
+    this.#turns = new Turns(journal, invariants, keeper);
     this.#lastReport = world.birth.time;
     this.#learnSeries();
   }
@@ -151,7 +154,7 @@ export class Player {
   async #act(step: PlainStep): Promise<void> {
     if (step.deposit) return this.#deposit(step.deposit);
     if (step.wait) return this.#wait(step.wait.for, step.wait.keeper === "awake");
-    if (step.upkeep !== undefined) return this.#upkeep(step.upkeep);
+    if (step.upkeep !== undefined) return this.#upkeep();
     if (step["staking loss"] !== undefined) return this.#stakingLoss(step["staking loss"]);
     if (step.greet) return this.#greet(step.greet);
     if (step.prove) return this.#prove(step.prove);
@@ -303,9 +306,9 @@ export class Player {
 
   async #wait(seconds: number, awake: boolean): Promise<void> {
     const end = this.world.chain.head.time + seconds;
-    this.#tell(`${formatDuration(seconds)} pass${awake ? "" : "; keepers sleep"}`);
-    // keepers look in every day while something is under way, and every third day otherwise
-    const rest = new Map<string, number>();
+    this.#tell(`${formatDuration(seconds)} pass${awake ? "" : "; the keeper sleeps"}`);
+    // where nothing is under way, the next turn comes two days later: it would only find the time passing
+    let rest = 0;
     while (this.world.chain.head.time < end) {
       const blocks = Math.min(
         BLOCKS_PER_DAY,
@@ -313,18 +316,17 @@ export class Player {
       );
       await this.world.chain.mine(blocks);
       await this.#lidoDay();
-      if (!awake) continue;
+      if (!awake || (rest-- > 0 && this.world.chain.head.time < end)) continue;
       const day = dayOf(this.world.chain.head.time, this.world.birth.time);
-      for (const tier of this.world.tiers.values()) {
-        const left = rest.get(tier.name) ?? 0;
-        rest.set(tier.name, left - 1);
-        if (left > 0 && this.world.chain.head.time < end) continue;
-        await this.#harvest(tier, day);
-        const { done, busy } = await upkeep(this.world, tier, this.#keeperSend(tier));
-        rest.set(tier.name, busy ? 0 : 2);
-        if (done.length > 0) this.#tell(this.printer.dim(`${day}, ${tier.name}: ${done.join("; ")}`));
-      }
+      const deeds = await this.#turns.take();
+      this.#tellDeeds(deeds, `${day}, `);
+      rest = deeds.some(({ words }) => words.length > 0) || (await this.#turns.busy()) ? 0 : 1;
     }
+  }
+
+  #tellDeeds(deeds: readonly Deeds[], when = ""): void {
+    for (const { tier, words } of deeds)
+      if (words.length > 0) this.#tell(this.printer.dim(`${when}${tier.name}: the keeper ${words.join("; ")}`));
   }
 
   /** What Lido's oracle does: reports the day's rewards, and pays requests that have waited long enough. */
@@ -363,11 +365,11 @@ export class Player {
     this.#tell(`the staking token loses ${formatPercent(part)} of its backing`);
   }
 
-  async #upkeep(which: string): Promise<void> {
-    for (const tier of which === "all" ? this.world.tiers.values() : [this.#tier(which)]) {
-      const { done } = await upkeep(this.world, tier, this.#keeperSend(tier));
-      this.#tell(`keepers, ${tier.name}: ${done.length > 0 ? done.join("; ") : "nothing to do"}`);
-    }
+  /** The keeper's turn, though no time passes. */
+  async #upkeep(): Promise<void> {
+    const deeds = await this.#turns.take();
+    this.#tellDeeds(deeds);
+    if (deeds.every(({ words }) => words.length === 0)) this.#tell("the keeper finds nothing to do");
   }
 
   /** Sends as the keeper, and looks at each finalisation. */
@@ -396,15 +398,7 @@ export class Player {
       this.#tell(
         `${avs.name} pays ${formatEth(amount, 4)} ${avs.token?.symbol ?? "WETH"}, ${formatPercent(step.rate)} a year on its stake for ${period}${secured(avs.token?.symbol, security)}`,
       );
-    this.#tell("EigenLayer publishes the root; claims are open in 7 days");
-  }
-
-  async #harvest(tier: Tier, day: string): Promise<void> {
-    const claims = this.#desk.due(tier);
-    const call = { to: tier.rewards, face: this.world.faces.rewards, fn: "harvest" };
-    for (const { claim } of claims) await this.#keeperSend(tier)({ ...call, args: [claim] }, false);
-    if (claims.length > 0)
-      this.#tell(this.printer.dim(`${day}, ${tier.name}: harvests the rewards of ${claims.length} agents`));
+    this.#tell("EigenLayer publishes the root; claims are open in 7 days, and the keeper has them");
   }
 
   #ownToken(avs: string) {

@@ -1,24 +1,17 @@
 /**
- * AVSs pay: into EigenLayer's RewardsCoordinator, in WETH or in their own token; a root is published; a week later keepers
- * harvest it for the agents. And what secures an AVS that also has a quorum of its own token.
+ * AVSs pay: into EigenLayer's RewardsCoordinator, in WETH or in their own token; a root is published; a week later the
+ * keeper harvests it for the agents. And what secures an AVS that also has a quorum of its own token.
  */
 import * as z from "zod";
 import { decode } from "./books.ts";
 import type { Call, Receipt, Sending } from "./chain.ts";
-import { type Claim, type Earning, rewardsTree } from "./rewards-tree.ts";
+import type { Keeper } from "./keeper.ts";
+import { type Earning, rewardsTree } from "./rewards-tree.ts";
 import { WAD } from "./units.ts";
-import { type Agent, type Avs, must, OWN_SET_ID, SET_ID, type Tier, type World } from "./world.ts";
+import { type Avs, must, OWN_SET_ID, SET_ID, type Tier, type World } from "./world.ts";
 
 const wei = z.bigint();
 const YEAR = 365n * 86_400n;
-
-/** A claim that waits for its root to become active. */
-export interface OpenClaim {
-  readonly tier: Tier;
-  readonly agent: Agent;
-  readonly activeAt: number;
-  readonly claim: Claim;
-}
 
 /** What one quorum of an AVS has at stake, in wei of ETH. */
 export interface Security {
@@ -39,23 +32,24 @@ export class RewardsDesk {
   readonly #world: World;
   /** earner → token → all that was ever earned. */
   readonly #earned = new Map<string, Map<string, bigint>>();
-  #open: OpenClaim[] = [];
+  readonly #keeper: Pick<Keeper, "publish">;
 
-  constructor(world: World) {
+  constructor(world: World, keeper: Pick<Keeper, "publish">) {
     this.#world = world;
+    this.#keeper = keeper;
   }
 
   /** AVSs pay a yearly rate of the stake allocated to them, for a time; the root is published at once. */
   async pay(names: readonly string[], rate: bigint, seconds: number, send: Send): Promise<readonly Payment[]> {
     const { accounts, addresses, faces, chain } = this.#world;
     const payments: Payment[] = [];
-    const rewarded = new Map<string, { tier: Tier; agent: Agent }>();
+    const rewarded = new Set<string>();
     for (const name of names) {
       const avs = must(this.#world.avss.get(name), name);
       const parts = await this.#stakes(avs);
       const token = avs.token?.address ?? addresses.weth;
       let amount = 0n;
-      for (const { earner, value, tier, agent } of parts) {
+      for (const { earner, value, tier } of parts) {
         const worth = (value * rate * BigInt(seconds)) / (YEAR * WAD);
         const units = avs.token ? (worth * WAD) / avs.token.price : worth;
         if (units === 0n) continue;
@@ -63,7 +57,7 @@ export class RewardsDesk {
         earned.set(token, (earned.get(token) ?? 0n) + units);
         this.#earned.set(earner, earned);
         amount += units;
-        if (tier && agent) rewarded.set(earner, { tier, agent });
+        if (tier) rewarded.add(earner);
       }
       const from = accounts.avsOwner;
       const to = addresses.rewardsCoordinator;
@@ -87,22 +81,12 @@ export class RewardsDesk {
     );
     const index = Number(await chain.get<bigint>({ ...coordinator, fn: "getDistributionRootsLength" }));
     await send({ ...coordinator, from: accounts.outside, fn: "submitRoot", args: [tree.root, chain.head.time] });
-    const [root] = await chain.read([{ ...coordinator, fn: "getDistributionRootAtIndex", args: [index] }]);
-    const activeAt = Number(decode(z.object({ activatedAt: wei }), root).activatedAt);
     const paid = new Set(names.map((name) => this.#world.avss.get(name)?.token?.address ?? addresses.weth));
-    for (const [earner, { tier, agent }] of rewarded) {
+    for (const earner of rewarded) {
       const tokens = [...(this.#earned.get(earner)?.keys() ?? [])].filter((token) => paid.has(token));
-      this.#open.push({ tier, agent, activeAt, claim: tree.claim(earner, index, tokens) });
+      this.#keeper.publish(`${index}-${earner}`, tree.claim(earner, index, tokens));
     }
     return payments;
-  }
-
-  /** Claims of a tier that can be harvested now, once each. */
-  due(tier: Tier): readonly OpenClaim[] {
-    const { time } = this.#world.chain.head;
-    const now = this.#open.filter((one) => one.tier === tier && one.activeAt <= time);
-    this.#open = this.#open.filter((one) => !now.includes(one));
-    return now;
   }
 
   /** What an AVS has at stake now, from EigenLayer's own views. */
@@ -117,7 +101,7 @@ export class RewardsDesk {
       for (const agent of tier.agents) {
         if (!agent.avss.includes(avs.name)) continue;
         const value = await this.#allocated(agent.address, avs.address, SET_ID, addresses.strategy);
-        stakes.push({ earner: agent.address, value, tier, agent });
+        stakes.push({ earner: agent.address, value, tier });
       }
     if (avs.token) {
       const { operator, strategy, price } = avs.token;
@@ -165,8 +149,8 @@ interface Stake {
   readonly earner: string;
   /** Wei of ETH. */
   readonly value: bigint;
+  /** Ours, if it is. */
   readonly tier?: Tier;
-  readonly agent?: Agent;
 }
 
 function securityOf(stakes: readonly Stake[]): Security {

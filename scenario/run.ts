@@ -5,8 +5,6 @@ import { fileURLToPath } from "node:url";
 import { JsonRpcProvider } from "ethers";
 import { checkNetwork } from "../deploy/check.ts";
 import { loadNetwork, type Network, NetworkError, networkFileOf } from "../deploy/network.ts";
-import { planOf } from "../deploy/plan.ts";
-import { recordOf } from "../deploy/record.ts";
 import { saveDeployment } from "../deployments/index.ts";
 import { type Chain, rpc, startChain } from "../scripts/chain.ts";
 import { ROOT } from "../scripts/lib/tools.ts";
@@ -14,6 +12,7 @@ import { view } from "./books.ts";
 import { ExpectationError } from "./expectations.ts";
 import { Invariants } from "./invariants.ts";
 import { Journal } from "./journal.ts";
+import { deploymentOf, type Keeper, KeeperError, startKeeper } from "./keeper.ts";
 import { forkComplaint, loadScenario, ScenarioFileError } from "./load.ts";
 import { HELP, OptionError, type Options, readOptions } from "./options.ts";
 import { Player, StoryError, verbOf } from "./player.ts";
@@ -64,6 +63,7 @@ export async function main(args: readonly string[], build: () => Promise<void>):
     ...(options.port === undefined ? {} : { port: options.port }),
     ...(original === undefined ? {} : { fork: original.url }),
   });
+  let keeper: Keeper | undefined;
   try {
     p.line(p.bold(scenario.title));
     if (scenario.about !== undefined) for (const line of wrap(scenario.about)) p.line(line);
@@ -81,20 +81,27 @@ export async function main(args: readonly string[], build: () => Promise<void>):
         `EigenLayer (${options.eigenlayer === "local" ? "stand-in" : "real bytecode"}), Lido and Bulkhead are deployed`,
       );
     }
-    const held = await tell(p, world, scenario);
+    keeper = await startKeeper(world);
+    log(`the keeper runs as a process of its own (npm run keeper), account ${keeper.address}`);
+    const held = await tell(p, world, scenario, keeper);
     p.line();
     p.line(
       p.dim(
         `${world.chain.sent} transactions, ${dayOf(world.chain.head.time, world.birth.time)} of the story, ${seconds()} s`,
       ),
     );
-    if (options.keep) await keep(p, world, chain);
+    if (options.keep) await keep(p, world, chain, keeper);
     return held ? 0 : 1;
   } catch (error) {
+    if (error instanceof KeeperError) {
+      process.stderr.write(`${error.message}\n`);
+      return 1;
+    }
     if (!(error instanceof NetworkError)) throw error;
     process.stderr.write(`${error.message}\n`);
     return 2;
   } finally {
+    await keeper?.stop();
     await chain.stop();
   }
 }
@@ -135,10 +142,10 @@ async function originalOf(url: string, config: string | undefined, from: string)
 }
 
 /** Plays the whole story; true if everything held. */
-async function tell(p: Printer, world: World, scenario: Scenario): Promise<boolean> {
+async function tell(p: Printer, world: World, scenario: Scenario, keeper: Keeper): Promise<boolean> {
   const invariants = new Invariants();
   const journal = new Journal(world, invariants);
-  const player = new Player(world, journal, invariants, p, await view(world));
+  const player = new Player(world, journal, invariants, p, await view(world), keeper);
   p.line();
   for (const one of player.now.tiers.values()) p.line(`  ${termsLine(p, one)}`);
 
@@ -220,7 +227,8 @@ function wrap(text: string, columns = 110): string[] {
   return line === "" ? lines : [...lines, line];
 }
 
-async function keep(p: Printer, world: World, chain: Chain): Promise<void> {
+async function keep(p: Printer, world: World, chain: Chain, keeper: Keeper): Promise<void> {
+  await keeper.free();
   const book = {
     url: chain.url,
     chainId: 31_337,
@@ -251,11 +259,11 @@ async function keep(p: Printer, world: World, chain: Chain): Promise<void> {
       ...Object.fromEntries(world.accounts.people),
     },
   };
-  const deployment = await record(world, chain);
+  const deployment = saveDeployment(await deploymentOf(world, chain.url));
   mkdirSync(join(ROOT, ".local"), { recursive: true });
   writeFileSync(join(ROOT, ADDRESS_FILE), `${JSON.stringify(book, null, 2)}\n`);
   p.line();
-  p.line(p.bold(`The chain keeps running at ${chain.url}`));
+  p.line(p.bold(`The chain keeps running at ${chain.url}, and so does the keeper`));
   const print = (title: string, entries: Record<string, unknown>) => {
     p.line(`  ${title}`);
     for (const [name, value] of Object.entries(entries)) {
@@ -264,6 +272,10 @@ async function keep(p: Printer, world: World, chain: Chain): Promise<void> {
   };
   print("contracts", book.contracts);
   for (const [name, tier] of Object.entries(book.tiers)) print(`tier ${name}`, tier);
+  p.line("  the keeper");
+  p.line(`    ${"account".padEnd(24)} ${keeper.address}`);
+  p.line(`    ${"metrics, status".padEnd(24)} ${keeper.url}/metrics, ${keeper.url}/status`);
+  p.line(`    ${"its files".padEnd(24)} ${keeper.folder}`);
   const keys = world.oracle ? ", and the usual test keys of a development chain" : "";
   print(`accounts (unlocked${keys})`, book.accounts);
   p.line(
@@ -277,33 +289,6 @@ async function keep(p: Printer, world: World, chain: Chain): Promise<void> {
     };
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, end);
   });
-}
-
-/** Writes down for programs what is deployed; returns the file. */
-async function record(world: World, chain: Chain): Promise<string> {
-  const { inputs, addressOf, creations } = world.protocol;
-  const provider = new JsonRpcProvider(chain.url, undefined, { staticNetwork: true, cacheTimeout: -1 });
-  try {
-    const blocks = new Map<string, number>();
-    for (const [id, hash] of creations) {
-      const receipt = await provider.getTransactionReceipt(hash);
-      if (receipt) blocks.set(addressOf(id), receipt.blockNumber);
-    }
-    return saveDeployment(
-      await recordOf({
-        network: "local",
-        chainId: 31_337,
-        strategy: world.addresses.strategy,
-        inputs,
-        plan: planOf(inputs),
-        addressOf,
-        provider,
-        blockOf: (address) => blocks.get(address),
-      }),
-    );
-  } finally {
-    provider.destroy();
-  }
 }
 
 // Run as a script it takes the contracts as they are compiled; `npm start` compiles them first.

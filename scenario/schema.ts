@@ -174,7 +174,7 @@ const wait = z.preprocess(
   (value) => (typeof value === "object" && value !== null ? value : { for: value }),
   map({
     for: duration,
-    /** Whether keepers work in the meantime. */
+    /** Whether the keeper has its turns in the meantime. */
     keeper: word(["awake", "asleep"]).default("awake"),
   }),
 );
@@ -229,7 +229,7 @@ const verbs = {
   remember: name,
   deposit: map({ by: name, tier: name, tranche, amount: eth }),
   wait,
-  upkeep: name,
+  upkeep: word(["all"]),
   "staking loss": part,
   greet: map({ tier: name, operator: name, name: text, says: text.optional() }),
   prove: map({ tier: name, operator: name, by: name }),
@@ -391,7 +391,7 @@ export function crossCheck(scenario: Scenario): Problem[] {
     const at = [...path, verb];
     const bare = ["unwind", "deleverage", "write off", "pause entries", "resume entries"];
     if (bare.includes(verb)) known("tier", body as string, tiers, at);
-    if (verb === "upkeep" || verb === "show") known("tier", body as string, [...tiers, "all"], at);
+    if (verb === "show") known("tier", body as string, [...tiers, "all"], at);
     if (verb === "remember") remembered.add(body as string);
     if (typeof body !== "object" || body === null) return;
     const fields = body as Record<string, unknown>;

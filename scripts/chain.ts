@@ -34,7 +34,7 @@ const OUTPUT_LIMIT = 64 * 1024;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
 // Read by the child before anything else: when its stdin closes, the parent is gone (kill -9 included), so it goes too.
-const WATCHDOG = 'data:text/javascript,process.stdin.resume().on("close",()=>process.exit(0)).unref()';
+export const WATCHDOG = 'data:text/javascript,process.stdin.resume().on("close",()=>process.exit(0)).unref()';
 
 const running = new Set<ChildProcess>();
 let guarded = false;

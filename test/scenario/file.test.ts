@@ -91,7 +91,7 @@ describe("a scenario file", () => {
   });
 
   it("names an unknown verb of a step", () => {
-    refuses(broken("- unwind: Bold", "- unwynd: Bold"), "unwynd", /no key "unwynd"\. Did you mean "unwind"\?/);
+    refuses(broken("- write off: Bold", "- unwynd: Bold"), "unwynd", /no key "unwynd"\. Did you mean "unwind"\?/);
   });
 
   it("names an AVS that does not exist", () => {
@@ -104,7 +104,7 @@ describe("a scenario file", () => {
 
   it("names a person, a tier and an operator that do not exist", () => {
     refuses(broken("by: Jude", "by: Judy"), "Judy", /no person "Judy"\. Did you mean "Jude"\?/);
-    refuses(broken("- unwind: Bold", "- unwind: Bald"), "Bald", /no tier "Bald"\. Did you mean "Bold"\?/);
+    refuses(broken("- write off: Bold", "- unwind: Bald"), "Bald", /no tier "Bald"\. Did you mean "Bold"\?/);
     refuses(
       broken("operator: Northwind, name: Ada", "operator: Nordwind, name: Ada"),
       "Nordwind",
@@ -148,13 +148,13 @@ describe("a scenario file", () => {
   });
 
   it("refuses a step of two verbs, and a slash where only a proof can slash", () => {
-    const two = broken("- unwind: Bold\n", "- unwind: Bold\n        deleverage: Bold\n");
+    const two = broken("- write off: Bold\n", "- unwind: Bold\n        deleverage: Bold\n");
     assert.match(complaints(two)[0] ?? "", /A step does one thing/);
     refuses(broken("avs: [Ferrygate, ", "avs: [Hello World, "), "[Hello World,", /slashes by proof alone/);
   });
 
   it("refuses an empty step", () => {
-    refuses(broken("- unwind: Bold", "- {}"), "{}", /The step is empty\. Write one of "say"/);
+    refuses(broken("- write off: Bold", "- {}"), "{}", /The step is empty\. Write one of "say"/);
   });
 
   it("refuses a moment that nobody has remembered", () => {
