@@ -252,7 +252,7 @@ async function keep(p: Printer, world: World, chain: Chain, keeper: Keeper): Pro
     accounts: {
       curator: world.accounts.curator,
       guardian: world.accounts.guardian,
-      keeper: world.accounts.keeper,
+      anybody: world.accounts.keeper,
       "Lido's oracle": world.accounts.outside,
       "the AVSs": world.accounts.avsOwner,
       ...Object.fromEntries(world.accounts.operators),

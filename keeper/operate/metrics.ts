@@ -43,6 +43,7 @@ export class Metrics implements ports.Metrics {
   /** What was counted elsewhere when it was last looked at. */
   readonly #raised = new Map<string, number>();
   readonly #counted = new Set<number>();
+  readonly #early: Entry[] = [];
   readonly #clock: () => number;
 
   readonly #info = this.#gauge("bulkhead_keeper_info", "Always 1; the labels say which keeper this is.", [
@@ -334,10 +335,16 @@ export class Metrics implements ports.Metrics {
   transaction(entry: Entry): void {
     if ((entry.stage !== "final" && entry.stage !== "abandoned") || this.#counted.has(entry.id)) return;
     this.#counted.add(entry.id);
+    // of a tier that was not seen since the start: counted when its name is known
+    if (this.#names.has(entry.tier.toLowerCase())) this.#count(entry);
+    else this.#early.push(entry);
     for (const old of this.#counted) {
       if (this.#counted.size <= REMEMBERED) break;
       this.#counted.delete(old);
     }
+  }
+
+  #count(entry: Entry): void {
     const outcome = entry.stage === "abandoned" ? "abandoned" : entry.succeeded ? "succeeded" : "reverted";
     this.#transactions.inc({ urgency: entry.urgency, outcome });
     if (entry.stage === "abandoned") return;
@@ -416,6 +423,10 @@ export class Metrics implements ports.Metrics {
     const tier = [...this.#names.values()].includes(name) ? `${name} ${address}` : name;
     this.#names.set(key, tier);
     this.#tierInfo.set({ tier, address }, 1);
+    for (const entry of this.#early.splice(0)) {
+      if (entry.tier.toLowerCase() === key) this.#count(entry);
+      else this.#early.push(entry);
+    }
     return tier;
   }
 

@@ -149,6 +149,16 @@ describe("metrics", () => {
     );
   });
 
+  it("count what a process finds finished when it starts under the tier's name, once that is known", async () => {
+    const metrics = fresh();
+    metrics.transaction(entryOf());
+    metrics.pulse(ref(B, "Bold"), pulseOf({ address: B }), undefined);
+    metrics.pulse(ref(A, "Careful"), pulseOf(), undefined);
+    metrics.transaction(entryOf());
+    assert.equal(await value(metrics, "bulkhead_keeper_actions_total", { tier: "Careful", job: "deploy" }), 1);
+    assert.equal(await value(metrics, "bulkhead_keeper_actions_total", { tier: A }), undefined);
+  });
+
   it("tell since when a transaction waits to be mined, and stop when it is", async () => {
     const metrics = fresh();
     const name = "bulkhead_keeper_oldest_unmined_timestamp_seconds";
