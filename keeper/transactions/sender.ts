@@ -191,11 +191,13 @@ export class JournaledSender implements Sender {
     const nonce = this.#journal.nextNonce(latest);
     const offered = this.#feesFor(urgency, market, nonce, undefined);
     if (offered.kind !== "fees") return offered;
-    const fees = affordable(offered.fees, job.gasLimit, market, urgency, {
-      balance,
-      committed: this.#committed(urgency),
-      minBalance: this.#options.tariffs.minBalance,
-    });
+    const purse = { balance, committed: this.#committed(urgency), minBalance: this.#options.tariffs.minBalance };
+    const affordableWith = (gas: bigint) => affordable(offered.fees, gas, market, urgency, purse);
+    // gas for surprises is the first thing that a small purse does without
+    const generous = affordableWith(job.gasLimit);
+    const whole = generous.kind === "fees" && generous.fees.maxFeePerGas === offered.fees.maxFeePerGas;
+    const gasLimit = whole ? job.gasLimit : job.gasNeeded;
+    const fees = whole ? generous : affordableWith(gasLimit);
     if (fees.kind !== "fees") return fees;
 
     await this.#at("intending");
@@ -208,7 +210,7 @@ export class JournaledSender implements Sender {
       nonce,
       to: this.#options.upkeep,
       data: job.data,
-      gasLimit: job.gasLimit,
+      gasLimit,
       createdAt: this.#now(),
       decidedAt: head.number,
     });

@@ -26,6 +26,11 @@ const results = z.array(z.object({ success: z.boolean(), gasUsed: z.bigint(), an
 /** A call may need a quarter more than in the simulation: other transactions come before it. */
 const MARGIN_NUMERATOR = 5n;
 const MARGIN_DENOMINATOR = 4n;
+/**
+ * What a transaction may use beyond that, for its calls to share: a slash that lands before it makes the first sync dearer by
+ * half a million (docs/benchmarks.md, eight agents), several and stale sets by more. Gas that is not used is not paid.
+ */
+const SURPRISE = 1_500_000n;
 /** Of `perform` for each call: the touch of its target, its event, the loop; and reading it. */
 const CALL_OVERHEAD = 25_000n;
 const READING = 5_000n;
@@ -59,6 +64,9 @@ export interface Performance {
   /** Gas that each used in the simulation. */
   readonly shares: readonly bigint[];
   readonly data: string;
+  /** What its calls ask for. */
+  readonly gasNeeded: bigint;
+  /** The same with gas for surprises. */
   readonly gasLimit: bigint;
 }
 
@@ -71,18 +79,24 @@ const asked = (gas: bigint): bigint => (gas * MARGIN_NUMERATOR + MARGIN_DENOMINA
  */
 export function performance(passed: readonly Passed[], limit: bigint = MAX_TRANSACTION_GAS): Performance | undefined {
   const whole = performanceOf(passed);
-  if (whole.gasLimit <= limit) return whole;
+  if (whole.gasNeeded <= limit) return prepared(whole, limit);
   // more calls take more gas, so the longest that fits is found by halving
   let [fits, tooMany] = [0, passed.length];
   while (tooMany - fits > 1) {
     const middle = Math.floor((fits + tooMany) / 2);
-    if (performanceOf(passed.slice(0, middle)).gasLimit <= limit) fits = middle;
+    if (performanceOf(passed.slice(0, middle)).gasNeeded <= limit) fits = middle;
     else tooMany = middle;
   }
-  return fits === 0 ? undefined : performanceOf(passed.slice(0, fits));
+  return fits === 0 ? undefined : prepared(performanceOf(passed.slice(0, fits)), limit);
 }
 
-function performanceOf(passed: readonly Passed[]): Performance {
+/** For what may happen between simulation and inclusion. */
+const prepared = (job: Omit<Performance, "gasLimit">, limit: bigint): Performance => ({
+  ...job,
+  gasLimit: job.gasNeeded + SURPRISE < limit ? job.gasNeeded + SURPRISE : limit,
+});
+
+function performanceOf(passed: readonly Passed[]): Omit<Performance, "gasLimit"> {
   const gas = passed.map((one) => asked(one.gas));
   const calls = passed.map(({ action }, i) => [action.call.target, gas[i], action.call.data]);
   const data = UPKEEP.encodeFunctionData("perform", [calls]);
@@ -90,7 +104,7 @@ function performanceOf(passed: readonly Passed[]): Performance {
     actions: passed.map(({ action }) => action),
     shares: passed.map(({ gasUsed }) => gasUsed),
     data,
-    gasLimit: gasFor(data, gas),
+    gasNeeded: gasFor(data, gas),
   };
 }
 
