@@ -70,14 +70,14 @@ const ended = (said: string, error: string | undefined): string => (error ? `${s
 // ---------------------------------------------------------------------------------------------------------- people
 
 const enters: Event = async (stage, dice) => {
-  const senior = dice.chance(0.6);
+  const senior = dice.chance(0.75);
   const token = await liveToken(stage, senior);
   if (!token) return undefined;
   const who = dice.of(stage.people);
   const limit = await big(token, "maxDeposit", who.address);
-  // the junior comes where it is needed; the senior fills what there is
-  const most = senior ? limit : 40n * ETH;
-  const assets = dice.part(most < 60n * ETH ? most : 60n * ETH, 0.1, 1);
+  // the senior takes most of what cover allows, so that a slash is felt
+  const most = limit < (senior ? 400n : 15n) * ETH ? limit : (senior ? 400n : 15n) * ETH;
+  const assets = dice.part(most, senior ? 0.5 : 0.1, 1);
   if (assets < ETH / 100n) return undefined;
   const said = `${senior ? "senior" : "junior"} deposit of ${ether(assets)}`;
   return ended(said, await tried(stage, () => depositEth(stage.world, who, token, assets)));

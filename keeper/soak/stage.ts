@@ -7,6 +7,7 @@ import { recordOf } from "../../deploy/record.ts";
 import type { Deployment } from "../../deployments/index.ts";
 import {
   as,
+  big,
   depositEth,
   ETH,
   errorName,
@@ -59,6 +60,7 @@ export async function openStage(agents: number, setsPerAgent: number): Promise<S
     for (const { address } of [...people, outside])
       await world.provider.send("hardhat_setBalance", [address, `0x${parseEther("10000000").toString(16)}`]);
     await depositEth(world, user(world, 0), tier.junior, 100n * ETH);
+    await depositEth(world, user(world, 1), tier.senior, await big(tier.senior, "maxDeposit", user(world, 1).address));
     const { timestamp } = await momentOf(world).then(({ time }) => ({ timestamp: time }));
     const stage: Stage = {
       world,
