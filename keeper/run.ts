@@ -1,5 +1,6 @@
 /** The daemon as a process: parts, log, metrics and health around the loop, and the end of it. */
 import { parseEther } from "ethers";
+import release from "../package.json" with { type: "json" };
 import { assemble } from "./assemble.ts";
 import type { RpcPool } from "./chain/pool.ts";
 import type { Config } from "./config/schema.ts";
@@ -43,6 +44,7 @@ export async function run(config: Config, options: RunOptions): Promise<number> 
     const metrics = new Metrics({
       chainId: config.chain_id,
       address: signer?.address,
+      version: release.version,
       dryRun: config.dry_run,
       minBalance: parseEther(config.fees.min_balance_eth),
     });
