@@ -83,10 +83,13 @@ contract SolvencyLens {
     }
 
     /// @notice The groups of the bitmap `groups` (bit g: group g) take everything that they could take now, and with
-    /// `unapproved` also every set whose slasher is not approved. Losses are rounded up.
+    /// `unapproved` also every set whose slasher is not approved. Losses are rounded up, also beyond what a slash may leave
+    /// to rounding in the value of what remains: two wei for each agent and one for each queued withdrawal.
     function solvencyAgainst(ITier tier, uint256 groups, bool unapproved) public view returns (Solvency memory s) {
         ITier.Preview memory p = tier.preview();
-        IRiskManager.Exposures memory x = IRiskManager(tier.parts().risk).exposures(false);
+        IRiskManager risk = IRiskManager(tier.parts().risk);
+        IRiskManager.Exposures memory x = risk.exposures(false);
+        uint256 rounding = _rounding(risk);
         s.value = p.value;
         s.covered = p.utilisation <= 1e18;
         s.worst = x.worst;
@@ -94,19 +97,34 @@ contract SolvencyLens {
         uint256 sum;
         for (uint256 g; g < GROUPS; ++g) {
             if ((groups >> g) & 1 == 0) continue;
-            s.lossByGroup[g] = Math.ceilDiv(x.current[g], Exposure.P);
+            s.lossByGroup[g] = _loss(x.current[g], rounding);
             sum += x.current[g];
         }
         if (unapproved) {
-            s.lossUnapproved = Math.ceilDiv(x.unapproved, Exposure.P);
+            s.lossUnapproved = _loss(x.unapproved, rounding);
             sum += x.unapproved;
         }
-        s.loss = Math.min(Math.ceilDiv(sum, Exposure.P), p.observation.staked);
+        s.loss = Math.min(_loss(sum, rounding), p.observation.staked);
         s.afterwards = p.books;
         (uint256 senior, uint256 junior) = (p.books.senior, p.books.junior);
         s.borne = s.afterwards.lose(s.loss);
         s.seniorLossBps = senior == 0 ? 0 : Math.mulDiv(s.borne.senior, Exposure.Q, senior, Math.Rounding.Ceil);
         s.juniorLossBps = junior == 0 ? 0 : Math.mulDiv(s.borne.junior, Exposure.Q, junior, Math.Rounding.Ceil);
+    }
+
+    function _loss(uint256 exposure, uint256 rounding) private pure returns (uint256) {
+        return exposure == 0 ? 0 : Math.ceilDiv(exposure, Exposure.P) + rounding;
+    }
+
+    /// @dev A slash moves every rounded part of V by less than a share, and the whole by less than a wei.
+    function _rounding(IRiskManager risk) private view returns (uint256 wei_) {
+        uint256 agents = risk.agentCount();
+        for (uint256 i; i < agents; ++i) {
+            // places of removed agents are empty
+            try risk.agent(i) returns (IRiskManager.AgentState memory a) {
+                wei_ += 2 + uint256(a.exits);
+            } catch {}
+        }
     }
 
     // -------------------------------------------------------------------------------------------- mandates

@@ -70,6 +70,12 @@ contract SolvencyLensTest is UnitFixture {
         _compare(groups, d.tier.preview().observation.staked / 1e8);
     }
 
+    function test_TheLensCountsWhatRoundingAddsToALoss() public {
+        testFuzz_AnyGroupsTakeWhatTheLensSaysOfACrookedTier(
+            1, 518843064123240625252993138299952808656230431328185633332353
+        );
+    }
+
     function test_TheLensNamesTheWorstGroupsAndTheirLossIsCovered() public {
         _fund();
         SolvencyLens.Solvency memory s = lens.solvencyAgainstWorst(d.tier);
