@@ -137,7 +137,7 @@ export function pageOf(figures: readonly Measured[], real?: readonly Measured[])
   return `${parts.join("\n\n")}\n`;
 }
 
-const KEEPER = `The real process, on a chain process with a tier of eight agents and 32 sets, on two cores that the chain shares. For the unwinds a block is mined each second, a twelfth of mainnet's time, and up to three groups are slashed in one; a distance of 1 is the next block, the nearest there is. Calls and bytes are counted by a proxy between keeper and chain while nothing happens; memory is the process's resident set while it follows a day of 7,200 blocks. A plan is computed for 20 tiers with 8 agents and 8 sets an agent. These figures depend on the machine.`;
+const KEEPER = `The real process, on a chain process with a tier of eight agents and 32 sets, on two cores that the chain shares. For the unwinds a block is mined every 1.5 seconds, an eighth of mainnet's time, and in seven of ten of them a group is slashed, twenty in a tier, so that deleverage and the ladder's later rungs are at work too; a distance of 1 is the next block, the nearest there is. Calls and bytes are counted by a proxy between keeper and chain while nothing happens; memory is the process's resident set while it follows a day of 7,200 blocks. A plan is computed for 20 tiers with 8 agents and 8 sets an agent. These figures depend on the machine.`;
 
 const WHERE = `## Where the gas goes
 
