@@ -1,6 +1,6 @@
 /** Which tiers an event of EigenLayer is about, and what it means in words. Pure. */
-import { formatEther } from "ethers";
 import type { Incident } from "../chain/events.ts";
+import { percent } from "../plan/words.ts";
 import type { TierState } from "../state/types.ts";
 
 export interface Concern {
@@ -23,8 +23,8 @@ function slashed(incident: Extract<Incident, { kind: "slashed" }>, tier: TierSta
   if (!agent) return undefined;
   const set = tier.sets.find((one) => same(one.avs, incident.avs) && one.id === incident.set);
   const who = set ? `set ${set.index}` : `set ${incident.set} of ${incident.avs}, which the tier does not know,`;
-  const taken = incident.taken.map(({ wad }) => `${formatEther(wad * 100n)} %`).join(", ");
-  return `Agent ${agent.index} is slashed by ${who} by ${taken} of what is allocated to it.`;
+  const taken = incident.taken.map(({ wad }) => percent(wad)).join(", ");
+  return `Agent ${agent.index} is slashed by ${who}, which takes ${taken} of its stake.`;
 }
 
 function changed(incident: Exclude<Incident, { kind: "slashed" }>, tier: TierState): string | undefined {
