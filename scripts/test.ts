@@ -48,10 +48,10 @@ const color = process.stdout.isTTY
 
 const nodeStep = (name: string, ...args: string[]): Step => ({ name, command: process.execPath, args });
 
-function nodeTests(pattern: string): { steps: Step[] } {
+function nodeTests(pattern: string, beside = 1): { steps: Step[] } {
   const files = globSync(pattern, { cwd: ROOT }).sort();
-  // One file after another: the integration tests each have a chain, and two cores are all that CI has.
-  const args = [QUIET, "--test", "--test-concurrency=1", "--test-reporter=spec", ...files];
+  // One file after another, as a rule: the integration tests each keep a chain busy, and two cores are all that CI has.
+  const args = [QUIET, "--test", `--test-concurrency=${beside}`, "--test-reporter=spec", ...files];
   if (files.length === 0) throw new Error(`There is no ${pattern}: the checkout is not whole. Clone it again.`);
   return {
     steps: [{ name: pattern, command: process.execPath, args, format: "node" }],
@@ -125,7 +125,8 @@ function stages(): Stage[] {
       about: "the protocol on a real chain process",
       ...nodeTests("test/integration/**/*.test.ts"),
     },
-    { name: "keeper", about: "the keeper: plan, journal, faults, kills", ...nodeTests("test/keeper/**/*.test.ts") },
+    // most of the time these wait: for blocks, deadlines and processes that die
+    { name: "keeper", about: "the keeper: plan, journal, faults, kills", ...nodeTests("test/keeper/**/*.test.ts", 2) },
     {
       name: "gas",
       about: "the gas of each operation against the committed figures (bench/gas.json)",
