@@ -17,6 +17,8 @@ import type { Deployment } from "../../deployments/index.ts";
 
 const KEEPER = fileURLToPath(new URL("../../scripts/keeper.ts", import.meta.url));
 const KEY = "BULKHEAD_KEEPER_KEY";
+/** As `operate/keeper.service` starts it. */
+const FLAGS = ["--max-semi-space-size=2", "--max-old-space-size=192", "--disable-warning=ExperimentalWarning"];
 const START_LIMIT = 30_000;
 const LINES = 400;
 /** Milliseconds for which the keeper may seem to wait before the next block comes. */
@@ -89,7 +91,7 @@ export class KeeperProcess {
     };
     const file = join(this.folder, "keeper.yaml");
     writeFileSync(file, stringify(config));
-    const child = spawn(process.execPath, ["--disable-warning=ExperimentalWarning", KEEPER, "run", "--config", file], {
+    const child = spawn(process.execPath, [...FLAGS, KEEPER, "run", "--config", file], {
       stdio: ["ignore", "pipe", "pipe"],
       env: { ...process.env, INIT_CWD: this.folder, [KEY]: this.#wallet.privateKey },
     });
