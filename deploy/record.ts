@@ -2,11 +2,11 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Contract, Interface, type Provider } from "ethers";
-import type { Deployment } from "../deployments/index.ts";
+import { type Deployment, LOCAL_CHAIN_ID } from "../deployments/index.ts";
 import { buildInfoOf, fullArtifact } from "./artifacts.ts";
 import { logsOf } from "./logs.ts";
-import { FACTORY, type Inputs, type Plan, resolveArgument } from "./plan.ts";
-import { attachTier } from "./protocol.ts";
+import { FACTORY, type Inputs, type Plan, planOf, resolveArgument } from "./plan.ts";
+import { attachTier, type Protocol } from "./protocol.ts";
 import { IMPLEMENTATIONS, KINDS } from "./roles.ts";
 
 export interface RecordOptions {
@@ -19,6 +19,26 @@ export interface RecordOptions {
   readonly provider: Provider;
   /** Block of a contract's creation. */
   readonly blockOf: (address: string) => number | undefined;
+}
+
+/** The record of what `deployProtocol` has just put on a local chain; its tiers are those that exist now. */
+export async function localRecordOf(protocol: Protocol, strategy: string, provider: Provider): Promise<Deployment> {
+  const { inputs, addressOf, creations } = protocol;
+  const blocks = new Map<string, number>();
+  for (const [id, hash] of creations) {
+    const receipt = await provider.getTransactionReceipt(hash);
+    if (receipt) blocks.set(addressOf(id), receipt.blockNumber);
+  }
+  return recordOf({
+    network: "local",
+    chainId: LOCAL_CHAIN_ID,
+    strategy,
+    inputs,
+    plan: planOf(inputs),
+    addressOf,
+    provider,
+    blockOf: (address) => blocks.get(address),
+  });
 }
 
 export async function recordOf(options: RecordOptions): Promise<Deployment> {

@@ -10,8 +10,7 @@ import { createInterface } from "node:readline";
 import { JsonRpcProvider, Wallet } from "ethers";
 import { stringify } from "yaml";
 import * as z from "zod";
-import { planOf } from "../deploy/plan.ts";
-import { recordOf } from "../deploy/record.ts";
+import { localRecordOf } from "../deploy/record.ts";
 import { type Deployment, saveDeployment } from "../deployments/index.ts";
 import { WATCHDOG } from "../scripts/chain.ts";
 import { ROOT } from "../scripts/lib/tools.ts";
@@ -204,24 +203,9 @@ async function endOf(child: ChildProcess, gone: Promise<void>): Promise<void> {
 
 /** What is deployed, as programs read it. */
 export async function deploymentOf(world: World, url: string): Promise<Deployment> {
-  const { inputs, addressOf, creations } = world.protocol;
   const provider = new JsonRpcProvider(url, undefined, { staticNetwork: true, cacheTimeout: -1 });
   try {
-    const blocks = new Map<string, number>();
-    for (const [id, hash] of creations) {
-      const receipt = await provider.getTransactionReceipt(hash);
-      if (receipt) blocks.set(addressOf(id), receipt.blockNumber);
-    }
-    return await recordOf({
-      network: "local",
-      chainId: 31_337,
-      strategy: world.addresses.strategy,
-      inputs,
-      plan: planOf(inputs),
-      addressOf,
-      provider,
-      blockOf: (address) => blocks.get(address),
-    });
+    return await localRecordOf(world.protocol, world.addresses.strategy, provider);
   } finally {
     provider.destroy();
   }

@@ -2,8 +2,7 @@
 import { Contract, getAddress, isCallException, type JsonRpcSigner, MaxUint256, parseEther, ZeroAddress } from "ethers";
 import * as z from "zod";
 import { send } from "../../deploy/eigenlayer.ts";
-import { planOf } from "../../deploy/plan.ts";
-import { recordOf } from "../../deploy/record.ts";
+import { localRecordOf } from "../../deploy/record.ts";
 import type { Deployment } from "../../deployments/index.ts";
 import {
   as,
@@ -83,24 +82,8 @@ export async function openStage(agents: number, setsPerAgent: number): Promise<S
 }
 
 /** Where Bulkhead is in this world, as the keeper is told. */
-export async function deploymentOf(world: World): Promise<Deployment> {
-  const { inputs, addressOf, creations } = world.local.protocol;
-  const blocks = new Map<string, number>();
-  for (const [id, hash] of creations) {
-    const receipt = await world.provider.getTransactionReceipt(hash);
-    if (receipt) blocks.set(addressOf(id), receipt.blockNumber);
-  }
-  return recordOf({
-    network: "local",
-    chainId: 31_337,
-    strategy: world.local.strategy,
-    inputs,
-    plan: planOf(inputs),
-    addressOf,
-    provider: world.provider,
-    blockOf: (address) => blocks.get(address),
-  });
-}
+export const deploymentOf = ({ local, provider }: World): Promise<Deployment> =>
+  localRecordOf(local.protocol, local.strategy, provider);
 
 export async function momentOf(world: World): Promise<Moment> {
   const block = await world.provider.getBlock("latest");

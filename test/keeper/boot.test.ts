@@ -14,11 +14,11 @@ import { Endpoint } from "../../keeper/chain/endpoint.ts";
 import { configSchema } from "../../keeper/config/schema.ts";
 import { allGood, type Check, checkRpcs } from "../../keeper/daemon/boot.ts";
 import { main } from "../../keeper/main.ts";
+import { deploymentOf } from "../../keeper/soak/stage.ts";
 import { Journal } from "../../keeper/transactions/journal.ts";
 import { rpc } from "../../scripts/chain.ts";
 import { ROOT } from "../../scripts/lib/tools.ts";
 import { openStandardTier, startWorld, type Tier, type World } from "../integration/world.ts";
-import { deploymentOf } from "./daemon-world.ts";
 import { type FaultProxy, type RpcAnswer, startProxy } from "./proxy.ts";
 
 let world: World;

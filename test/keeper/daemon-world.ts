@@ -12,8 +12,6 @@ import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { type HDNodeWallet, parseEther, Wallet } from "ethers";
 import * as z from "zod";
-import { planOf } from "../../deploy/plan.ts";
-import { recordOf } from "../../deploy/record.ts";
 import { type Deployment, saveDeployment } from "../../deployments/index.ts";
 import { RpcPool } from "../../keeper/chain/pool.ts";
 import { type Config, configSchema } from "../../keeper/config/schema.ts";
@@ -21,6 +19,7 @@ import { createDaemon } from "../../keeper/daemon/create.ts";
 import type { Daemon, DaemonOptions } from "../../keeper/daemon/daemon.ts";
 import { createLog } from "../../keeper/operate/log.ts";
 import { Metrics } from "../../keeper/operate/metrics.ts";
+import { deploymentOf } from "../../keeper/soak/stage.ts";
 import { Journal } from "../../keeper/transactions/journal.ts";
 import { openSigner } from "../../keeper/transactions/signer.ts";
 import { depositEth, fund, openStandardTier, startWorld, type Tier, user, type World } from "../integration/world.ts";
@@ -42,25 +41,6 @@ export async function openStage(): Promise<Stage> {
   await fund(world, tier, user(world, 0), user(world, 1), parseEther("100"));
   await depositEth(world, user(world, 0), tier.junior, parseEther("60"));
   return { world, tier, deployment: await deploymentOf(world), close: () => world.close() };
-}
-
-export async function deploymentOf(world: World): Promise<Deployment> {
-  const { inputs, addressOf, creations } = world.local.protocol;
-  const blocks = new Map<string, number>();
-  for (const [id, hash] of creations) {
-    const receipt = await world.provider.getTransactionReceipt(hash);
-    if (receipt) blocks.set(addressOf(id), receipt.blockNumber);
-  }
-  return recordOf({
-    network: "local",
-    chainId: 31_337,
-    strategy: world.local.strategy,
-    inputs,
-    plan: planOf(inputs),
-    addressOf,
-    provider: world.provider,
-    blockOf: (address) => blocks.get(address),
-  });
 }
 
 const lineSchema = z.looseObject({ level: z.string(), message: z.string() });
