@@ -1,0 +1,3 @@
+import { Performed } from "../generated/Upkeep/Upkeep";
+
+export function handlePerformed(event: Performed): void {}
