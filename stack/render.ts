@@ -20,9 +20,9 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
-import { isMap, isSeq, parseDocument, Scalar, type YAMLMap } from "yaml";
+import { isMap, isSeq, parse, parseDocument, Scalar, type YAMLMap } from "yaml";
 import * as z from "zod";
 import { loadNetwork, NETWORKS, networkFile } from "../deploy/network.ts";
 import { type Deployment, DeploymentFileError, LOCAL_CHAIN_ID, loadDeployment } from "../deployments/index.ts";
@@ -118,11 +118,15 @@ export function fillManifest(text: string, network: string, placeOfSource: (name
   return document.toString();
 }
 
+const sourcesSchema = z.array(z.object({ mapping: z.object({ abis: z.array(z.object({ file: z.string() })) }) }));
+const manifestSchema = z.object({ dataSources: sourcesSchema, templates: sourcesSchema.default([]) });
+
 /** The names of the ABIs that a manifest takes from `./abis/`. */
 export function abisOf(manifest: string): string[] {
-  const names = new Set<string>();
-  for (const [, name] of manifest.matchAll(/\.\/abis\/(\w+)\.json/g)) if (name !== undefined) names.add(name);
-  return [...names].sort();
+  const parsed = manifestSchema.safeParse(parse(manifest));
+  if (!parsed.success) throw new StackError(`The subgraph's manifest is wrong:\n${z.prettifyError(parsed.error)}`);
+  const files = [...parsed.data.dataSources, ...parsed.data.templates].flatMap(({ mapping }) => mapping.abis);
+  return [...new Set(files.map(({ file }) => basename(file, ".json")))].sort();
 }
 
 /** A contract's ABI from the artifacts, ours before others'. */
