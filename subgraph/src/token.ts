@@ -6,7 +6,17 @@
  * of the transaction reports: Withdraw while the series lives, PotPaid afterwards.
  */
 import { Address, BigInt, Bytes, ethereum } from "@graphprotocol/graph-ts";
-import { ControllerOperator, Finalisation, Flow, Position, Protocol, Series, Tier, Tranche, Transfer } from "../generated/schema";
+import {
+  ControllerOperator,
+  Finalisation,
+  Flow,
+  Position,
+  Protocol,
+  Series,
+  Tier,
+  Tranche,
+  Transfer,
+} from "../generated/schema";
 import {
   Deposit as DepositEvent,
   Finalised as FinalisedEvent,
@@ -19,7 +29,18 @@ import {
 } from "../generated/templates/TrancheToken/ITrancheToken";
 import { addIdle, addReserved } from "./books";
 import { eventId, number4, tally, ZERO } from "./ids";
-import { account, accrue, bearBurned, bookOf, keep, positionId, realise, reprice, touch, walletCost } from "./positions";
+import {
+  account,
+  accrue,
+  bearBurned,
+  bookOf,
+  keep,
+  positionId,
+  realise,
+  reprice,
+  touch,
+  walletCost,
+} from "./positions";
 import { claim, finalise, giveBack, push } from "./requests";
 
 function seriesOf(token: Address): Series {
@@ -31,14 +52,7 @@ function before(event: ethereum.Event): Bytes {
   return number4(event.transaction.hash, event.logIndex.toI32() - 1);
 }
 
-function writeTransfer(
-  id: Bytes,
-  from: Bytes,
-  to: Bytes,
-  shares: BigInt,
-  cost: BigInt,
-  event: ethereum.Event,
-): void {
+function writeTransfer(id: Bytes, from: Bytes, to: Bytes, shares: BigInt, cost: BigInt, event: ethereum.Event): void {
   const transfer = new Transfer(id);
   transfer.series = event.address;
   transfer.from = from;
@@ -154,9 +168,7 @@ export function handleDeposit(event: DepositEvent): void {
   const assets = event.params.assets;
   const holder = event.params.owner;
   writeTransfer(before(event), Address.zero(), holder, event.params.shares, assets, event);
-  writeFlow(
-    "DEPOSIT", series, holder, event.params.sender, holder, assets, event.params.shares, ZERO, ZERO, event,
-  );
+  writeFlow("DEPOSIT", series, holder, event.params.sender, holder, assets, event.params.shares, ZERO, ZERO, event);
   const position = touch(series, holder, event);
   position.costBasis = position.costBasis.plus(assets);
   position.cumulativeDepositETH = position.cumulativeDepositETH.plus(assets);
@@ -296,9 +308,7 @@ function payClaim(series: Series, event: WithdrawEvent): void {
     keep(position, series, event);
     series.save();
   }
-  writeFlow(
-    "CLAIM", series, controller, event.params.sender, event.params.receiver, assets, shares, ZERO, ZERO, event,
-  );
+  writeFlow("CLAIM", series, controller, event.params.sender, event.params.receiver, assets, shares, ZERO, ZERO, event);
   addReserved(series.tier, assets.neg());
 }
 
@@ -319,9 +329,7 @@ export function handlePotPaid(event: PotPaidEvent): void {
   position.cumulativePaidETH = position.cumulativePaidETH.plus(assets);
   keep(position, series, event);
   series.save();
-  writeFlow(
-    "POT", series, holder, holder, event.params.receiver, assets, shares, ZERO, assets.minus(cost), event,
-  );
+  writeFlow("POT", series, holder, holder, event.params.receiver, assets, shares, ZERO, assets.minus(cost), event);
   addReserved(series.tier, assets.neg());
   paid(series, assets);
 }
