@@ -36,6 +36,9 @@ export function agentOf(tier: Bytes, address: Bytes, nodeOperator: Bytes, event:
     agent.cumulativeDeployedETH = ZERO;
     agent.feeBps = 0;
     agent.withheld = false;
+    agent.linkSets = [];
+    agent.openMagnitude = ZERO;
+    agent.openShares = ZERO;
     agent.createdTimestamp = event.block.timestamp;
   }
   return agent;
