@@ -42,6 +42,8 @@ export interface GatewayOptions {
   readonly limits: GatewayLimits;
   /** A folder of persisted documents (`HASH.graphql`); with `only`, nothing else is answered. */
   readonly persisted?: { readonly folder: string; readonly only: boolean } | undefined;
+  /** Behind a proxy: the header in which it names the client, such as x-real-ip; without it the connection's address counts. */
+  readonly clientHeader?: string | undefined;
   /** Blocks that the subgraph may be behind before the gateway is not ready. */
   readonly maxLagBlocks: number;
   /** How often subscriptions look for something new. */

@@ -1,0 +1,120 @@
+/** Limits of what a document may hold: tokens while it is parsed; depth, aliases and directives while it is validated; pages and cost when its variables are known. */
+import { maxAliasesRule } from "@escape.tech/graphql-armor-max-aliases";
+import { maxDepthRule } from "@escape.tech/graphql-armor-max-depth";
+import { maxDirectivesRule } from "@escape.tech/graphql-armor-max-directives";
+import { maxTokensPlugin } from "@escape.tech/graphql-armor-max-tokens";
+import { type DocumentNode, GraphQLError, type GraphQLSchema, getOperationAST } from "graphql";
+import type { Plugin } from "graphql-yoga";
+import type { GatewayLimits } from "../types.ts";
+import { costOf } from "./cost.ts";
+import { type RefusalCode, refusal } from "./refusal.ts";
+
+const refuse = (code: RefusalCode, message: string) => [
+  () => {
+    throw refusal(code, 400, message);
+  },
+];
+
+export function documentLimits(limits: GatewayLimits): Plugin[] {
+  return [parsing(), tokens(limits), shapes(limits), costs(limits)];
+}
+
+/** What the parser throws becomes an error with a code: a stack that overflows, too. */
+function parsing(): Plugin {
+  return {
+    onParse:
+      () =>
+      ({ result, replaceParseResult }) => {
+        if (result instanceof RangeError)
+          replaceParseResult(
+            refusal("DEPTH_LIMIT", 400, "This document nests too deep to be read: ask for less at once."),
+          );
+        else if (result instanceof GraphQLError && result.extensions.code === undefined)
+          replaceParseResult(
+            new GraphQLError(result.message, {
+              ...(result.source ? { source: result.source } : {}),
+              ...(result.positions ? { positions: result.positions } : {}),
+              extensions: { code: "PARSE_FAILED", http: { status: 400 } },
+            }),
+          );
+      },
+  };
+}
+
+/** Stops in the lexer, so that a long or deep document is never built. */
+const tokens = ({ tokens: n }: GatewayLimits): Plugin =>
+  maxTokensPlugin({
+    n,
+    onReject: refuse(
+      "TOKEN_LIMIT",
+      `This document has more than ${n} tokens: use fragments and variables, or split it into several.`,
+    ),
+  }) as Plugin;
+
+function shapes({ depth, aliases, directives }: GatewayLimits): Plugin {
+  const rules = [
+    maxDepthRule({
+      n: depth,
+      flattenFragments: true,
+      onReject: refuse("DEPTH_LIMIT", `Selections nest deeper than ${depth}: begin at an inner entity, or split it.`),
+    }),
+    maxAliasesRule({
+      n: aliases,
+      onReject: refuse("ALIAS_LIMIT", `More than ${aliases} aliases: use a list with a filter (id_in), or split it.`),
+    }),
+    maxDirectivesRule({
+      n: directives,
+      onReject: refuse("DIRECTIVE_LIMIT", `More than ${directives} directives: leave out what is not needed instead.`),
+    }),
+  ];
+  return {
+    onValidate({ addValidationRule }) {
+      for (const rule of rules) addValidationRule(rule as Parameters<typeof addValidationRule>[0]);
+    },
+  };
+}
+
+interface Operation {
+  readonly schema: GraphQLSchema;
+  readonly document: DocumentNode;
+  readonly operationName?: string | null | undefined;
+  readonly variableValues?: unknown;
+}
+
+function costs(limits: GatewayLimits): Plugin {
+  const check = ({ schema, document, operationName, variableValues }: Operation): void => {
+    const operation = getOperationAST(document, operationName);
+    if (!operation) {
+      throw refusal(
+        "BAD_REQUEST",
+        400,
+        operationName
+          ? `There is no operation ${JSON.stringify(operationName)} in this document.`
+          : "There are several operations in this document: say which with operationName.",
+      );
+    }
+    const variables = (variableValues ?? {}) as Record<string, unknown>;
+    const { fields, pages } = costOf(schema, document, operation, variables);
+    const page = pages.find(({ size }) => size > limits.pageSize);
+    if (page !== undefined) {
+      throw refusal(
+        "PAGE_LIMIT",
+        400,
+        `${page.field}(first: ${page.size}) asks for more than ${limits.pageSize} at once: ask for ${limits.pageSize}, ` +
+          "order by id, and go on with where: {id_gt: LAST_ID}; /csv has whole tables.",
+      );
+    }
+    if (fields > limits.cost) {
+      throw refusal(
+        "COST_LIMIT",
+        400,
+        `The answer could have ${fields.toLocaleString("en")} fields, ${limits.cost.toLocaleString("en")} are allowed: ` +
+          "give inner lists a smaller first (it is 100 where it is not given), or split the query.",
+      );
+    }
+  };
+  return {
+    onExecute: ({ args }) => check(args as Operation),
+    onSubscribe: ({ args }) => check(args as Operation),
+  };
+}
