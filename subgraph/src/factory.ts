@@ -4,7 +4,7 @@
  * block's events when its handlers are done.
  */
 import { Address, BigInt, Bytes, DataSourceContext, ethereum } from "@graphprotocol/graph-ts";
-import { Protocol, Series, Tier, Tranche } from "../generated/schema";
+import { Protocol, Series, Tier, TierContract, Tranche } from "../generated/schema";
 import { IRiskManager } from "../generated/TierFactory/IRiskManager";
 import {
   AgentCreated,
@@ -90,6 +90,8 @@ function newTier(id: Bytes, event: ethereum.Event): Tier {
   tier.instantFeeBps = 0;
   tier.quarantineBps = 0;
   tier.cap = ZERO;
+  tier.protocolFeeBps = 0;
+  tier.treasury = NO_ADDRESS;
   tier.deficitCount = 0;
   tier.lossCount = 0;
   tier.syncCount = 0;
@@ -141,6 +143,14 @@ function context(tier: Bytes): DataSourceContext {
   const result = new DataSourceContext();
   result.setBytes("tier", tier);
   return result;
+}
+
+/** Which tier an address belongs to: what an upkeep's calls are told by. */
+function contractOf(tier: Tier, address: Bytes, kind: string): void {
+  const contract = new TierContract(address);
+  contract.tier = tier.id;
+  contract.kind = kind;
+  contract.save();
 }
 
 export function handleRewardsCreated(event: RewardsCreated): void {
@@ -205,6 +215,13 @@ export function handleTierCreated(event: TierCreated): void {
   tier.module = event.params.module;
   tier.strategy = strategy.reverted ? NO_ADDRESS : strategy.value;
   tier.save();
+  contractOf(tier, id, "Tier");
+  contractOf(tier, tier.risk, "RiskManager");
+  contractOf(tier, tier.stakes, "StakeManager");
+  contractOf(tier, tier.allocator, "Allocator");
+  contractOf(tier, tier.mandateContract, "Mandate");
+  contractOf(tier, tier.module, "StakingModule");
+  contractOf(tier, tier.rewards, "Rewards");
   const belongs = context(id);
   TierTemplate.createWithContext(id, belongs);
   RiskManagerTemplate.createWithContext(event.params.risk, belongs);
