@@ -1,6 +1,11 @@
-/** Changes of a tier's cash that other contracts' events tell of. `idle` and `reserved` equal `tier.cash()` between transactions. */
-import { BigInt, Bytes } from "@graphprotocol/graph-ts";
-import { Protocol, Tier } from "../generated/schema";
+/**
+ * What other contracts' events change in a tier's books. `idle` and `reserved` equal `tier.cash()` between transactions. Each
+ * function loads, changes and saves: call it after having saved what you hold of the tier.
+ */
+import { BigInt, Bytes, ethereum } from "@graphprotocol/graph-ts";
+import { Deficit, Loss, Protocol, Tier } from "../generated/schema";
+import { mulDiv, number4, ZERO } from "./ids";
+import { noteCash } from "./snapshots";
 
 /** The tier; the factory's handler has made it before any of its contracts is indexed. */
 export function loadTier(id: Bytes): Tier {
@@ -11,16 +16,63 @@ export function loadProtocol(tier: Tier): Protocol {
   return Protocol.load(tier.protocol)!;
 }
 
-/** WETH at hand changes by `delta` wei (signed). */
+/** WETH at hand changes by `delta` wei (signed): always in a transaction that has synced the tier. */
 export function addIdle(id: Bytes, delta: BigInt): void {
   const tier = loadTier(id);
   tier.idle = tier.idle.plus(delta);
   tier.save();
+  noteCash(tier);
 }
 
-/** WETH set aside for finalised claims and pots changes by `delta` wei (signed). */
+/** WETH set aside for finalised claims and pots changes by `delta` wei (signed). Payments, which do not sync, call `noteFlow`. */
 export function addReserved(id: Bytes, delta: BigInt): void {
   const tier = loadTier(id);
   tier.reserved = tier.reserved.plus(delta);
   tier.save();
+  if (delta.gt(ZERO)) noteCash(tier);
+}
+
+/** Senior `shares` of `supply` (before they left) were finalised: they take their part of an open Deficit along (Tier._leave). */
+export function takeDeficit(id: Bytes, shares: BigInt, supply: BigInt): void {
+  const open = loadTier(id).deficit;
+  if (open === null) return;
+  const deficit = Deficit.load(open)!;
+  deficit.outstanding = deficit.outstanding.minus(mulDiv(deficit.outstanding, shares, supply));
+  deficit.save();
+}
+
+/** The Loss of this id, with nothing in it yet where it is new: attributions come before LossBooked. Not saved. */
+export function lossOf(id: Bytes, lossId: BigInt, event: ethereum.Event): Loss {
+  const key = number4(id, lossId.toI32());
+  let loss = Loss.load(key);
+  if (loss == null) {
+    loss = new Loss(key);
+    loss.tier = id;
+    loss.lossId = lossId;
+    loss.slashed = false;
+    loss.amount = ZERO;
+    loss.gainsLoss = ZERO;
+    loss.reserveLoss = ZERO;
+    loss.juniorLoss = ZERO;
+    loss.seniorLoss = ZERO;
+    loss.gainsBefore = ZERO;
+    loss.reserveBefore = ZERO;
+    loss.juniorBefore = ZERO;
+    loss.seniorBefore = ZERO;
+    loss.gainsAfter = ZERO;
+    loss.reserveAfter = ZERO;
+    loss.juniorAfter = ZERO;
+    loss.seniorAfter = ZERO;
+    loss.juniorShares = ZERO;
+    loss.seniorShares = ZERO;
+    loss.utilisationBefore = ZERO;
+    loss.utilisationAfter = ZERO;
+    loss.attributedValue = ZERO;
+    loss.estimated = false;
+    loss.sender = event.transaction.from;
+    loss.block = event.block.number;
+    loss.timestamp = event.block.timestamp;
+    loss.transaction = event.transaction.hash;
+  }
+  return loss;
 }
