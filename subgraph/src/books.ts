@@ -2,9 +2,9 @@
  * What other contracts' events change in a tier's books. `idle` and `reserved` equal `tier.cash()` between transactions. Each
  * function loads, changes and saves: call it after having saved what you hold of the tier.
  */
-import { BigInt, Bytes, ethereum } from "@graphprotocol/graph-ts";
-import { Deficit, Loss, Protocol, Tier } from "../generated/schema";
-import { mulDiv, number4, ZERO } from "./ids";
+import { BigInt, Bytes } from "@graphprotocol/graph-ts";
+import { Deficit, Protocol, Tier } from "../generated/schema";
+import { mulDiv, ZERO } from "./ids";
 import { noteCash } from "./snapshots";
 
 /** The tier; the factory's handler has made it before any of its contracts is indexed. */
@@ -39,40 +39,4 @@ export function takeDeficit(id: Bytes, shares: BigInt, supply: BigInt): void {
   const deficit = Deficit.load(open)!;
   deficit.outstanding = deficit.outstanding.minus(mulDiv(deficit.outstanding, shares, supply));
   deficit.save();
-}
-
-/** The Loss of this id, with nothing in it yet where it is new: attributions come before LossBooked. Not saved. */
-export function lossOf(id: Bytes, lossId: BigInt, event: ethereum.Event): Loss {
-  const key = number4(id, lossId.toI32());
-  let loss = Loss.load(key);
-  if (loss == null) {
-    loss = new Loss(key);
-    loss.tier = id;
-    loss.lossId = lossId;
-    loss.slashed = false;
-    loss.amount = ZERO;
-    loss.gainsLoss = ZERO;
-    loss.reserveLoss = ZERO;
-    loss.juniorLoss = ZERO;
-    loss.seniorLoss = ZERO;
-    loss.gainsBefore = ZERO;
-    loss.reserveBefore = ZERO;
-    loss.juniorBefore = ZERO;
-    loss.seniorBefore = ZERO;
-    loss.gainsAfter = ZERO;
-    loss.reserveAfter = ZERO;
-    loss.juniorAfter = ZERO;
-    loss.seniorAfter = ZERO;
-    loss.juniorShares = ZERO;
-    loss.seniorShares = ZERO;
-    loss.utilisationBefore = ZERO;
-    loss.utilisationAfter = ZERO;
-    loss.attributedValue = ZERO;
-    loss.estimated = false;
-    loss.sender = event.transaction.from;
-    loss.block = event.block.number;
-    loss.timestamp = event.block.timestamp;
-    loss.transaction = event.transaction.hash;
-  }
-  return loss;
 }

@@ -223,5 +223,6 @@ export function noteGroup(group: SlasherGroup, event: ethereum.Event): void {
 
 /** Cover over what a group could take (as a fraction); none where it could take nothing. */
 export function coverRatio(cover: BigInt, exposure: BigInt): BigDecimal | null {
-  return exposure.isZero() ? null : cover.toBigDecimal().times(EXPOSURE_UNIT).div(exposure.toBigDecimal());
+  if (exposure.isZero()) return null;
+  return cover.toBigDecimal().times(EXPOSURE_UNIT).div(exposure.toBigDecimal());
 }

@@ -19,7 +19,7 @@ import {
   SeriesRetired,
   Synced,
 } from "../generated/templates/Tier/ITier";
-import { addIdle, addReserved, loadProtocol, loadTier, lossOf } from "./books";
+import { addIdle, addReserved, loadProtocol, loadTier } from "./books";
 import { readExposures } from "./exposure";
 import { eventId, number4, tally, ZERO } from "./ids";
 import { accrue, bookLoss, instantFee, reprice, sharesOf } from "./positions";
@@ -34,7 +34,16 @@ function trancheOf(tier: Tier, senior: boolean): Tranche {
 
 /** The tranche's live series; none while a retired one has no successor. */
 function liveSeries(tranche: Tranche): Series | null {
-  return tranche.series === null ? null : Series.load(tranche.series!);
+  const token = tranche.series;
+  if (token === null) return null;
+  return Series.load(token);
+}
+
+/** The Loss that the sync under way has booked. */
+function openLoss(tier: Tier): Loss | null {
+  const key = tier.openLoss;
+  if (key === null) return null;
+  return Loss.load(key);
 }
 
 function id(event: ethereum.Event): Bytes {
@@ -51,7 +60,7 @@ export function handleSynced(event: Synced): void {
   const protocol = loadProtocol(tier);
   const books = new Books(tier.reserve, tier.junior, tier.senior, tier.gains);
   const yields = books.distribute(params.vested, params.premium);
-  const loss = tier.openLoss === null ? null : Loss.load(tier.openLoss!);
+  const loss = openLoss(tier);
 
   const sync = new Sync(id(event));
   sync.tier = tier.id;
@@ -179,7 +188,8 @@ function syncTranche(
   tranche.cumulativeYieldETH = tranche.cumulativeYieldETH.plus(earned);
   tranche.cumulativePremiumETH = tranche.cumulativePremiumETH.plus(premium);
   updateGrowth(tranche, tier.lastSync);
-  const lost = loss == null ? ZERO : senior ? loss.seniorLoss : loss.juniorLoss;
+  let lost = ZERO;
+  if (loss != null) lost = senior ? loss.seniorLoss : loss.juniorLoss;
   noteTrancheSync(tranche, tier, earned, premium, lost);
 }
 
@@ -189,7 +199,22 @@ export function handleLossBooked(event: LossBooked): void {
   tally("Tier.LossBooked");
   const params = event.params;
   const tier = loadTier(event.address);
-  const loss = lossOf(tier.id, params.lossId, event);
+  const loss = new Loss(number4(tier.id, params.lossId.toI32()));
+  loss.tier = tier.id;
+  loss.lossId = params.lossId;
+  loss.gainsBefore = ZERO;
+  loss.reserveBefore = ZERO;
+  loss.juniorBefore = ZERO;
+  loss.seniorBefore = ZERO;
+  loss.gainsAfter = ZERO;
+  loss.reserveAfter = ZERO;
+  loss.juniorAfter = ZERO;
+  loss.seniorAfter = ZERO;
+  loss.utilisationAfter = ZERO;
+  loss.sender = event.transaction.from;
+  loss.block = event.block.number;
+  loss.timestamp = event.block.timestamp;
+  loss.transaction = event.transaction.hash;
   loss.slashed = params.slashed;
   loss.amount = params.amount;
   loss.gainsLoss = params.gains;
@@ -199,6 +224,14 @@ export function handleLossBooked(event: LossBooked): void {
   loss.utilisationBefore = tier.utilisation;
   loss.seniorShares = bear(tier, true, params.senior);
   loss.juniorShares = bear(tier, false, params.junior);
+  // the attributions came just before
+  loss.attributedValue = ZERO;
+  loss.estimated = false;
+  const attributions = loss.attributions.load();
+  for (let i = 0; i < attributions.length; i++) {
+    loss.attributedValue = loss.attributedValue.plus(attributions[i].value);
+    if (attributions[i].estimated) loss.estimated = true;
+  }
   loss.save();
 
   tier.openLoss = loss.id;
@@ -242,8 +275,8 @@ export function handleSeriesRetired(event: SeriesRetired): void {
   tranche.supply = ZERO;
   tranche.queuedShares = ZERO;
   tranche.save();
-  if (tier.openLoss !== null) {
-    const loss = Loss.load(tier.openLoss!)!;
+  const loss = openLoss(tier);
+  if (loss != null) {
     if (event.params.senior) loss.seniorRetired = series.id;
     else loss.juniorRetired = series.id;
     loss.save();
@@ -272,7 +305,7 @@ export function handleDeficitOpened(event: DeficitOpened): void {
   tally("Tier.DeficitOpened");
   const params = event.params;
   const tier = loadTier(event.address);
-  const loss = tier.openLoss === null ? null : Loss.load(tier.openLoss!);
+  const loss = openLoss(tier);
   if (tier.deficit === null) {
     tier.deficitCount += 1;
     const opened = new Deficit(deficitId(tier));
@@ -283,8 +316,8 @@ export function handleDeficitOpened(event: DeficitOpened): void {
     opened.outstanding = ZERO;
     opened.juniorOutstanding = ZERO;
     // the series of before the retirement that the same loss may have brought
-    const senior = trancheOf(tier, true).series;
-    opened.seniorSeries = senior === null && loss != null ? loss.seniorRetired : senior;
+    opened.seniorSeries = trancheOf(tier, true).series;
+    if (opened.seniorSeries === null && loss != null) opened.seniorSeries = loss.seniorRetired;
     if (params.juniorToken.notEqual(Address.zero())) opened.juniorSeries = params.juniorToken;
     opened.recoveredSenior = ZERO;
     opened.recoveredJunior = ZERO;

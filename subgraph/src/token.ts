@@ -27,7 +27,7 @@ import {
   Transfer as TransferEvent,
   Withdraw as WithdrawEvent,
 } from "../generated/templates/TrancheToken/ITrancheToken";
-import { addIdle, addReserved } from "./books";
+import { addIdle, addReserved, takeDeficit } from "./books";
 import { eventId, number4, tally, ZERO } from "./ids";
 import {
   account,
@@ -42,6 +42,7 @@ import {
   walletCost,
 } from "./positions";
 import { claim, finalise, giveBack, push } from "./requests";
+import { noteFlow, noteTranche } from "./snapshots";
 
 function seriesOf(token: Address): Series {
   return Series.load(token)!;
@@ -187,6 +188,8 @@ export function handleDeposit(event: DepositEvent): void {
   protocol.cumulativeDepositETH = protocol.cumulativeDepositETH.plus(assets);
   protocol.save();
   addIdle(series.tier, assets);
+  noteTranche(series.tranche, event);
+  noteFlow(series.tier, assets, ZERO, event);
 }
 
 // ---------------------------------------------------------------------------------------------------- requests
@@ -212,6 +215,7 @@ export function handleRedeemRequest(event: RedeemRequestEvent): void {
   }
   push(series, event.params.requestId.toI32(), controller, owner, event.params.sender, shares, cost, event);
   series.save();
+  noteTranche(series.tranche, event);
 }
 
 export function handleFinalised(event: FinalisedEvent): void {
@@ -235,6 +239,8 @@ export function handleFinalised(event: FinalisedEvent): void {
   left(series, assets);
   addIdle(series.tier, assets.neg());
   addReserved(series.tier, assets);
+  if (series.senior) takeDeficit(series.tier, shares, series.supply.plus(shares));
+  noteTranche(series.tranche, event);
 }
 
 export function handleRequestReturned(event: RequestReturnedEvent): void {
@@ -261,7 +267,7 @@ export function handleWithdraw(event: WithdrawEvent): void {
   // a living series burns for instant exits alone, whose payment can be interrupted by no claim: the tier's lock is held
   if (!series.retired && !series.burnedShares.isZero()) payInstantly(series, event);
   else payClaim(series, event);
-  paid(series, event.params.assets);
+  paid(series, event.params.assets, event);
 }
 
 function payInstantly(series: Series, event: WithdrawEvent): void {
@@ -331,7 +337,7 @@ export function handlePotPaid(event: PotPaidEvent): void {
   series.save();
   writeFlow("POT", series, holder, holder, event.params.receiver, assets, shares, ZERO, assets.minus(cost), event);
   addReserved(series.tier, assets.neg());
-  paid(series, assets);
+  paid(series, assets, event);
 }
 
 /**
@@ -357,13 +363,14 @@ function costOfBurn(event: PotPaidEvent): BigInt {
 }
 
 /** `assets` wei were paid to somebody who left. */
-function paid(series: Series, assets: BigInt): void {
+function paid(series: Series, assets: BigInt, event: ethereum.Event): void {
   const tier = Tier.load(series.tier)!;
   tier.cumulativeWithdrawETH = tier.cumulativeWithdrawETH.plus(assets);
   tier.save();
   const protocol = Protocol.load(tier.protocol)!;
   protocol.cumulativeWithdrawETH = protocol.cumulativeWithdrawETH.plus(assets);
   protocol.save();
+  noteFlow(tier.id, ZERO, assets, event);
 }
 
 // -------------------------------------------------------------------------------------------------- operators
