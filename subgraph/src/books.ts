@@ -20,16 +20,16 @@ export function loadProtocol(tier: Tier): Protocol {
 export function addIdle(id: Bytes, delta: BigInt): void {
   const tier = loadTier(id);
   tier.idle = tier.idle.plus(delta);
-  tier.save();
   noteCash(tier);
+  tier.save();
 }
 
 /** WETH set aside for finalised claims and pots changes by `delta` wei (signed). Payments, which do not sync, call `noteFlow`. */
 export function addReserved(id: Bytes, delta: BigInt): void {
   const tier = loadTier(id);
   tier.reserved = tier.reserved.plus(delta);
-  tier.save();
   if (delta.gt(ZERO)) noteCash(tier);
+  tier.save();
 }
 
 /** Senior `shares` of `supply` (before they left) were finalised: they take their part of an open Deficit along (Tier._leave). */

@@ -3,11 +3,11 @@
  * strategy's rate. A sync reads them where something has moved them or a new hour has begun, once a block; a call answers as of
  * the end of the block.
  */
-import { Address, ethereum } from "@graphprotocol/graph-ts";
+import { Address, BigInt, ethereum } from "@graphprotocol/graph-ts";
 import { Agent, SlasherGroup, Tier, TierSet } from "../generated/schema";
 import { IRiskManager, IRiskManager__exposuresResultValue0Struct } from "../generated/templates/Tier/IRiskManager";
 import { byte, HOUR_MARK, ONE } from "./ids";
-import { coverRatio, noteAgent, noteGroup, periodOf } from "./snapshots";
+import { coverRatio, noteAgent, noteGroup, samePeriod } from "./snapshots";
 
 const MAX_SETS = 32;
 
@@ -17,11 +17,11 @@ export function readExposures(tier: Tier, event: ethereum.Event): void {
   if (tier.exposureBlock.equals(block.number)) {
     // read already, as of this block's end; the cover may have moved since
     tier.exposureStale = false;
-    writeGroups(tier, event, null);
+    writeGroups(tier, tier.exposureTimestamp, event, null);
     return;
   }
-  const newHour = periodOf(HOUR_MARK, block.timestamp) != periodOf(HOUR_MARK, tier.exposureTimestamp);
-  if (!tier.exposureStale && !newHour) return;
+  const last = tier.exposureTimestamp;
+  if (!tier.exposureStale && samePeriod(HOUR_MARK, last, block.timestamp)) return;
   const risk = IRiskManager.bind(Address.fromBytes(tier.risk));
   const exposures = risk.try_exposures(false);
   const standings = risk.try_standings();
@@ -38,11 +38,16 @@ export function readExposures(tier: Tier, event: ethereum.Event): void {
     agent.save();
     noteAgent(agent, event);
   }
-  writeGroups(tier, event, exposures.value);
+  writeGroups(tier, last, event, exposures.value);
 }
 
 /** Writes groups' exposures, where they were read now, and what covers them. */
-function writeGroups(tier: Tier, event: ethereum.Event, read: IRiskManager__exposuresResultValue0Struct | null): void {
+function writeGroups(
+  tier: Tier,
+  last: BigInt,
+  event: ethereum.Event,
+  read: IRiskManager__exposuresResultValue0Struct | null,
+): void {
   for (let i = 0; i < MAX_SETS; i++) {
     if (TierSet.load(byte(tier.id, i)) == null) break;
     const group = SlasherGroup.load(byte(tier.id, i));
@@ -53,6 +58,6 @@ function writeGroups(tier: Tier, event: ethereum.Event, read: IRiskManager__expo
     }
     group.coverRatio = coverRatio(tier.cover, group.exposure);
     group.save();
-    noteGroup(group, event);
+    noteGroup(group, last, event);
   }
 }

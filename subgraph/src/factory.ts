@@ -112,6 +112,7 @@ function newTier(id: Bytes, event: ethereum.Event): Tier {
   tier.exposureTimestamp = ZERO;
   tier.unapprovedExposure = ZERO;
   tier.exposureStale = true;
+  tier.snapshotTimestamp = ZERO;
   tier.createdBlock = event.block.number;
   tier.createdTimestamp = event.block.timestamp;
   tier.createdTransaction = event.transaction.hash;
@@ -125,6 +126,7 @@ function newTranche(tier: Bytes, senior: boolean): Tranche {
   tranche.tier = tier;
   tranche.senior = senior;
   tranche.seriesCount = 0;
+  tranche.snapshotTimestamp = ZERO;
   tranche.assets = ZERO;
   tranche.supply = ZERO;
   tranche.rate = WAD;

@@ -29,6 +29,11 @@ export function periodOf(mark: i32, timestamp: BigInt): i32 {
   return (timestamp.toI64() / length(mark)) as i32;
 }
 
+/** Whether two times are in the same period. */
+export function samePeriod(mark: i32, a: BigInt, b: BigInt): boolean {
+  return periodOf(mark, a) == periodOf(mark, b);
+}
+
 function begin(mark: i32, period: i32): BigInt {
   return BigInt.fromI64((period as i64) * length(mark));
 }
@@ -38,7 +43,8 @@ function begin(mark: i32, period: i32): BigInt {
 function tierRow(tier: Tier, mark: i32, timestamp: BigInt): TierSnapshot {
   const period = periodOf(mark, timestamp);
   const id = snapshotId(tier.id, mark, period);
-  let row = TierSnapshot.load(id);
+  let row: TierSnapshot | null = null;
+  if (samePeriod(mark, tier.snapshotTimestamp, timestamp)) row = TierSnapshot.load(id);
   if (row == null) {
     row = new TierSnapshot(id);
     row.tier = tier.id;
@@ -73,7 +79,7 @@ function closeTier(row: TierSnapshot, tier: Tier): void {
   row.save();
 }
 
-/** A sync has been stored in `tier`. */
+/** A sync has been stored in `tier`. The caller saves the tier. */
 export function noteSync(tier: Tier, gained: BigInt, vested: BigInt, premium: BigInt, loss: BigInt): void {
   for (let mark = HOUR_MARK; mark <= DAY_MARK; mark++) {
     const row = tierRow(tier, mark, tier.lastSync);
@@ -85,6 +91,7 @@ export function noteSync(tier: Tier, gained: BigInt, vested: BigInt, premium: Bi
     row.syncCount += 1;
     closeTier(row, tier);
   }
+  tier.snapshotTimestamp = tier.lastSync;
 }
 
 /** An entry or a payment: the last thing that its handler does, when the tier's cash is right. */
@@ -96,11 +103,14 @@ export function noteFlow(id: Bytes, deposit: BigInt, withdrawal: BigInt, event: 
     row.periodWithdrawETH = row.periodWithdrawETH.plus(withdrawal);
     closeTier(row, tier);
   }
+  tier.snapshotTimestamp = event.block.timestamp;
+  tier.save();
 }
 
-/** The tier's cash has changed in the block of its last sync. */
+/** The tier's cash has changed in the block of its last sync. The caller saves the tier. */
 export function noteCash(tier: Tier): void {
   for (let mark = HOUR_MARK; mark <= DAY_MARK; mark++) closeTier(tierRow(tier, mark, tier.lastSync), tier);
+  tier.snapshotTimestamp = tier.lastSync;
 }
 
 // ---------------------------------------------------------------------------------------------------- tranches
@@ -108,7 +118,8 @@ export function noteCash(tier: Tier): void {
 function trancheRow(tranche: Tranche, mark: i32, timestamp: BigInt): TrancheSnapshot {
   const period = periodOf(mark, timestamp);
   const id = snapshotId(tranche.id, mark, period);
-  let row = TrancheSnapshot.load(id);
+  let row: TrancheSnapshot | null = null;
+  if (samePeriod(mark, tranche.snapshotTimestamp, timestamp)) row = TrancheSnapshot.load(id);
   if (row == null) {
     row = new TrancheSnapshot(id);
     row.tranche = tranche.id;
@@ -149,6 +160,7 @@ export function noteTrancheSync(tranche: Tranche, tier: Tier, earned: BigInt, pr
     closeTranche(row, tranche, tier.lastSyncBlock);
     if (mark == DAY_MARK) chain(tranche, row);
   }
+  tranche.snapshotTimestamp = tier.lastSync;
   tranche.save();
 }
 
@@ -159,6 +171,8 @@ export function noteTranche(id: Bytes, event: ethereum.Event): void {
   for (let mark = HOUR_MARK; mark <= DAY_MARK; mark++) {
     closeTranche(trancheRow(tranche, mark, event.block.timestamp), tranche, block);
   }
+  tranche.snapshotTimestamp = event.block.timestamp;
+  tranche.save();
 }
 
 /** Links a day to the day before; yearly rates walk along this list. */
@@ -177,7 +191,7 @@ function chain(tranche: Tranche, row: TrancheSnapshot): void {
 
 // --------------------------------------------------------------------------------------------- agents and groups
 
-/** The agent as it is now, at the tier's reading in `block`. */
+/** The agent as it is now, at the tier's reading in the event's block. */
 export function noteAgent(agent: Agent, event: ethereum.Event): void {
   for (let mark = HOUR_MARK; mark <= DAY_MARK; mark++) {
     const period = periodOf(mark, event.block.timestamp);
@@ -197,12 +211,13 @@ export function noteAgent(agent: Agent, event: ethereum.Event): void {
   }
 }
 
-/** The group as it is now, at the tier's reading in `block`. */
-export function noteGroup(group: SlasherGroup, event: ethereum.Event): void {
+/** The group as it is now, at the tier's reading in the event's block; the reading before was at `last`. */
+export function noteGroup(group: SlasherGroup, last: BigInt, event: ethereum.Event): void {
   for (let mark = HOUR_MARK; mark <= DAY_MARK; mark++) {
     const period = periodOf(mark, event.block.timestamp);
     const id = snapshotId(group.id, mark, period);
-    let row = GroupSnapshot.load(id);
+    let row: GroupSnapshot | null = null;
+    if (samePeriod(mark, last, event.block.timestamp)) row = GroupSnapshot.load(id);
     if (row == null) {
       row = new GroupSnapshot(id);
       row.group = group.id;

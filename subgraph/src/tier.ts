@@ -154,9 +154,8 @@ export function handleSynced(event: Synced): void {
   tier.cumulativePremiumETH = tier.cumulativePremiumETH.plus(params.premium);
   tier.openLoss = null;
   readExposures(tier, event);
-  tier.save();
-
   noteSync(tier, params.gained, params.vested, params.premium, loss == null ? ZERO : loss.amount);
+  tier.save();
   syncTranche(tier, true, params.senior, sync.seniorFlow, yields.senior, params.premium, loss);
   syncTranche(tier, false, params.junior, sync.juniorFlow, yields.junior, params.premium, loss);
 }
