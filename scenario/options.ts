@@ -8,6 +8,8 @@ export interface Options {
   readonly help: boolean;
   readonly scenario: string;
   readonly keep: boolean;
+  /** Beside the chain that is kept: the subgraph on a real graph-node, and its gateway. */
+  readonly data: boolean;
   readonly port: number | undefined;
   readonly eigenlayer: EigenLayerKind;
   /** JSON-RPC address of the network to copy. */
@@ -30,6 +32,7 @@ export const HELP = `Bulkhead: play a scenario on a local chain.
   npm start -- --keep                      leave the chain running afterwards, until Ctrl-C, and print its
                                            addresses, accounts and RPC URL (also written to .local/chain.json)
   npm start -- --keep --port 8545          on a port of your choice
+  npm start -- --data                      the same, with the subgraph and its GraphQL gateway beside it
   npm start -- --eigenlayer real           on EigenLayer's own bytecode instead of the stand-in (needs cargo)
   npm start -- --fork URL                  on a copy of a public network, with the deployed EigenLayer, Lido and WETH
                                            (by default the story ${FORK_SCENARIO}); nothing is sent to URL
@@ -45,6 +48,7 @@ const FLAGS = {
   help: { type: "boolean", short: "h" },
   scenario: { type: "string" },
   keep: { type: "boolean" },
+  data: { type: "boolean" },
   port: { type: "string" },
   eigenlayer: { type: "string" },
   fork: { type: "string" },
@@ -88,7 +92,8 @@ export function readOptions(args: readonly string[], environment: NodeJS.Process
   return {
     help: values.help ?? false,
     scenario: values.scenario ?? (fork === undefined ? DEFAULT_SCENARIO : FORK_SCENARIO),
-    keep: values.keep ?? false,
+    keep: (values.keep ?? false) || (values.data ?? false),
+    data: values.data ?? false,
     port,
     eigenlayer: kind.data,
     fork,

@@ -8,6 +8,9 @@ import { loadNetwork, type Network, NetworkError, networkFileOf } from "../deplo
 import { saveDeployment } from "../deployments/index.ts";
 import { type Chain, rpc, startChain } from "../scripts/chain.ts";
 import { ROOT } from "../scripts/lib/tools.ts";
+import { missingGraphNode } from "../stack/graph-node.ts";
+import { untilSignal } from "../stack/signals.ts";
+import { StackError } from "../stack/types.ts";
 import { view } from "./books.ts";
 import { ExpectationError } from "./expectations.ts";
 import { Invariants } from "./invariants.ts";
@@ -37,6 +40,8 @@ export async function main(args: readonly string[], build: () => Promise<void>):
       p.line(HELP);
       return 0;
     }
+    const missing = options.data ? missingGraphNode() : undefined;
+    if (missing !== undefined) throw new StackError(missing);
     // npm starts scripts in the project's folder, so a name is meant as seen from where the command was typed
     const from = process.env.INIT_CWD ?? process.cwd();
     const given = options.scenario;
@@ -50,7 +55,7 @@ export async function main(args: readonly string[], build: () => Promise<void>):
     const complaint = original && forkComplaint(scenario);
     if (complaint !== undefined) throw new ScenarioFileError(`${file}: ${complaint}`);
   } catch (error) {
-    const known = [OptionError, ScenarioFileError, NetworkError].some((kind) => error instanceof kind);
+    const known = [OptionError, ScenarioFileError, NetworkError, StackError].some((kind) => error instanceof kind);
     if (!known) throw error;
     process.stderr.write(`${(error as Error).message}\n`);
     return 2;
@@ -90,10 +95,10 @@ export async function main(args: readonly string[], build: () => Promise<void>):
         `${world.chain.sent} transactions, ${dayOf(world.chain.head.time, world.birth.time)} of the story, ${seconds()} s`,
       ),
     );
-    if (options.keep) await keep(p, world, chain, keeper);
+    if (options.keep) await keep(p, world, chain, keeper, options.data);
     return held ? 0 : 1;
   } catch (error) {
-    if (error instanceof KeeperError) {
+    if (error instanceof KeeperError || error instanceof StackError) {
       process.stderr.write(`${error.message}\n`);
       return 1;
     }
@@ -227,7 +232,7 @@ function wrap(text: string, columns = 110): string[] {
   return line === "" ? lines : [...lines, line];
 }
 
-async function keep(p: Printer, world: World, chain: Chain, keeper: Keeper): Promise<void> {
+async function keep(p: Printer, world: World, chain: Chain, keeper: Keeper, withData: boolean): Promise<void> {
   await keeper.free();
   const book = {
     url: chain.url,
@@ -259,7 +264,8 @@ async function keep(p: Printer, world: World, chain: Chain, keeper: Keeper): Pro
       ...Object.fromEntries(world.accounts.people),
     },
   };
-  const deployment = saveDeployment(await deploymentOf(world, chain.url));
+  const record = await deploymentOf(world, chain.url);
+  const deployment = saveDeployment(record);
   mkdirSync(join(ROOT, ".local"), { recursive: true });
   writeFileSync(join(ROOT, ADDRESS_FILE), `${JSON.stringify(book, null, 2)}\n`);
   p.line();
@@ -281,14 +287,16 @@ async function keep(p: Printer, world: World, chain: Chain, keeper: Keeper): Pro
   p.line(
     `  The same is in ${ADDRESS_FILE}; with ABIs and blocks, for programs, in ${relative(ROOT, deployment)}. Ctrl-C ends it.`,
   );
-  await new Promise<void>((done) => {
-    const timer = setInterval(() => {}, 60_000);
-    const end = () => {
-      clearInterval(timer);
-      done();
-    };
-    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, end);
-  });
+  if (!withData) return await untilSignal();
+  // here, because a story that is only told needs none of it
+  const { describeData, startData } = await import("../stack/data.ts");
+  p.line();
+  const ended = untilSignal();
+  const data = await startData({ rpcUrl: chain.url, deployment: record, log: (line) => p.line(p.dim(`  ${line}`)) });
+  p.line(p.bold("The data"));
+  for (const line of describeData(data)) p.line(`  ${line}`);
+  await ended;
+  await data.close();
 }
 
 // Run as a script it takes the contracts as they are compiled; `npm start` compiles them first.

@@ -12,6 +12,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, globSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { parseArgs } from "node:util";
+import { findGraphNode } from "../stack/graph-node.ts";
 import { buildContracts } from "./lib/build.ts";
 import { add, type Counts, type Format, NONE, readCounts, sentence } from "./lib/counts.ts";
 import { BIOME, findForge, HARDHAT, ROOT, SOLHINT, TSC } from "./lib/tools.ts";
@@ -124,6 +125,12 @@ function stages(): Stage[] {
       name: "integration",
       about: "the protocol on a real chain process",
       ...nodeTests("test/integration/**/*.test.ts"),
+    },
+    {
+      name: "data",
+      about: "the subgraph and its gateway on real graph-node and Postgres",
+      skip: findGraphNode() ? undefined : `npm has no graph-node for ${process.platform} ${process.arch}`,
+      ...nodeTests("test/data/**/*.test.ts", 2),
     },
     // most of the time these wait: for blocks, deadlines and processes that die
     { name: "keeper", about: "the keeper: plan, journal, faults, kills", ...nodeTests("test/keeper/**/*.test.ts", 2) },

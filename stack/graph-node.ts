@@ -31,7 +31,7 @@ export const SUBGRAPH_NAME = "subgraph-0";
 const SETTINGS: NodeJS.ProcessEnv = {
   GRAPH_LOG: "info",
   // a local chain mines when it is told to: look often
-  ETHEREUM_POLLING_INTERVAL: "250",
+  ETHEREUM_POLLING_INTERVAL: "500",
   // and whole stories of 500,000 empty blocks cost it nothing
   GRAPH_ETHEREUM_MAX_BLOCK_RANGE_SIZE: "50000",
   // after an error that may pass (no chain, no database) graph-node pauses for up to half an hour, which is for clusters
@@ -47,10 +47,13 @@ export function findGraphNode(): string | undefined {
 /** Why there is no graph-node here and what to run instead; undefined where there is one. */
 export function missingGraphNode(): string | undefined {
   if (findGraphNode() !== undefined) return undefined;
-  return `npm has brought no graph-node for ${process.platform} ${process.arch} (it has one for linux x64). With Docker:
+  return `npm has brought no graph-node for ${process.platform} ${process.arch} (it has one for linux x64). With Docker instead:
+  npm start -- --keep                             (leave it running; the rest in other terminals)
+  npm run subgraph -- bridge --host 0.0.0.0       (leave it running)
   docker compose -f stack/compose.yaml up --detach --wait
   npm run subgraph -- deploy --network devnet --node http://127.0.0.1:8020 --ipfs http://127.0.0.1:5001
-Then the subgraph answers at http://127.0.0.1:8000/subgraphs/name/bulkhead`;
+  npm run gateway -- --subgraph http://127.0.0.1:8000/subgraphs/name/bulkhead --status http://127.0.0.1:8030/graphql --deployment 31337 --rpc URL
+where URL is the chain's, in .local/chain.json.`;
 }
 
 export async function startGraphNode(options: GraphNodeOptions): Promise<GraphNode> {

@@ -229,7 +229,10 @@ export async function graph(args: readonly string[], folder: string): Promise<vo
     });
   } catch (error) {
     const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
-    throw new StackError(`graph ${args.join(" ")} has failed in ${folder}:\n${`${stdout}${stderr}`.trim() || error}`);
+    const shown = args.map((one, i) => (args[i - 1] === "--deploy-key" ? "…" : one)).join(" ");
+    throw new StackError(
+      `graph ${shown} has failed in ${folder}:\n${`${stdout}${stderr}`.trim() || "(it has said nothing)"}`,
+    );
   }
 }
 

@@ -8,6 +8,7 @@ describe("the options of npm start", () => {
       help: false,
       scenario: DEFAULT_SCENARIO,
       keep: false,
+      data: false,
       port: undefined,
       eigenlayer: "local",
       fork: undefined,
@@ -30,6 +31,11 @@ describe("the options of npm start", () => {
       [options.scenario, options.keep, options.port, options.eigenlayer],
       ["a.yaml", true, 8545, "real"],
     );
+  });
+
+  it("keep the chain for the data beside it", () => {
+    assert.equal(readOptions(["--data"], {}).keep, true);
+    assert.equal(readOptions(["--keep"], {}).data, false);
   });
 
   it("take EigenLayer's kind from the environment where the command names none", () => {
