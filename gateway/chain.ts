@@ -177,13 +177,25 @@ export class ChainView {
     try {
       return await read(this.#at);
     } catch (error) {
-      if (!(error instanceof BlockUnknown)) throw error;
+      if (!(error instanceof BlockUnknown) && !(error instanceof LensError && (await this.#isStateless()))) throw error;
       return await read(await this.#toHead(error));
     }
   }
 
+  /** Whether the RPC says of a block whose state it has not that there is no code: some do, instead of an error. */
+  async #isStateless(): Promise<boolean> {
+    const lens = this.#access.deployment.contracts.upkeepLens;
+    if (lens === undefined) return false;
+    if (this.#at.number < lens.block)
+      throw gatewayError(
+        "BAD_USER_INPUT",
+        `Live fields can be read from block ${lens.block} on, in which the lens was deployed; block ${this.#at.number} is older.`,
+      );
+    return (await this.#access.chain.code(lens.address, { hash: this.#at.hash })) === "0x";
+  }
+
   /** Every read that failed for want of state comes here; the first one moves the view. */
-  #toHead(error: BlockUnknown): Promise<BlockRef> {
+  #toHead(error: Error): Promise<BlockRef> {
     this.#moving ??= (async () => {
       const wanted = this.#at;
       const known = await this.#access.chain.header({ hash: wanted.hash });

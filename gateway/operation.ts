@@ -61,6 +61,7 @@ export class Operation {
   #pin: Promise<SubgraphHead> | undefined;
   #pinned: SubgraphHead | undefined;
   #mixed = false;
+  #chosen: BlockConstraint | undefined;
 
   constructor(services: Services, pin?: SubgraphHead) {
     this.services = services;
@@ -85,10 +86,16 @@ export class Operation {
     this.#notes.add(text);
   }
 
-  /** Says that a part of the answer is of another block. */
-  mixed(text: string): void {
-    this.#mixed = true;
-    this.note(text);
+  /** Takes note of the blocks that the root fields name. */
+  choose(blocks: readonly (BlockConstraint | undefined)[]): void {
+    const distinct = new Map(blocks.map((block) => [JSON.stringify(block ?? null), block]));
+    if (distinct.size > 1) {
+      this.#mixed = true;
+      this.note("Fields with a `block` argument of their own are of that block, the others of the subgraph's.");
+    } else {
+      const [block] = [...distinct.values()];
+      if (block?.hash !== undefined || block?.number !== undefined) this.#chosen = block;
+    }
   }
 
   /** The chain at the block that the root field above a field is of. */
@@ -103,7 +110,10 @@ export class Operation {
   }
 
   async blockOf(info: GraphQLResolveInfo): Promise<BlockRef> {
-    const constraint = constraintOf(info);
+    return await this.#block(constraintOf(info));
+  }
+
+  async #block(constraint: BlockConstraint | undefined): Promise<BlockRef> {
     if (constraint?.hash === undefined && constraint?.number === undefined) return (await this.pin()).block;
     const at = constraint.hash === undefined ? Number(constraint.number) : { hash: constraint.hash };
     const header = await this.services.chain.header(at);
@@ -130,8 +140,9 @@ export class Operation {
       );
     }
     const pin = this.#pinned;
+    const block = pin && (await this.#shown(pin));
     if (pin === undefined) {
-      notes.push("The subgraph does not answer: nothing here is of it.");
+      if (this.#pin !== undefined) notes.push("The subgraph does not answer: nothing here is of it.");
     } else {
       notes.push(...(await this.#subgraphNotes(pin, head)));
       if (watch.observe(pin.block, head) > 0)
@@ -146,15 +157,28 @@ export class Operation {
         `The subgraph is ${lag} blocks behind the chain: what happened since block ${pin?.block.number} is missing.`,
       );
     const [view] = used;
-    if (used.length > 1) consistent = false;
+    if (used.length > 1) {
+      consistent = false;
+      notes.push("Live fields are of several blocks: each of its root field's.");
+    }
     subgraph.lastHead ??= pin;
     return {
-      subgraph: pin === undefined ? null : { ...pin.block, hasIndexingErrors: pin.hasIndexingErrors },
+      subgraph: pin && block ? { ...block, hasIndexingErrors: pin.hasIndexingErrors } : null,
       chain: view === undefined ? null : view.block,
       lagBlocks: lag,
       consistent,
       notes: [...new Set(notes)],
     };
+  }
+
+  /** The head, or the one block that the client chose. */
+  async #shown(pin: SubgraphHead): Promise<BlockRef> {
+    if (this.#chosen === undefined) return pin.block;
+    return await this.#block(this.#chosen).catch(() => ({
+      number: this.#chosen?.number ?? 0,
+      hash: this.#chosen?.hash ?? "",
+      timestamp: 0,
+    }));
   }
 
   async #subgraphNotes(pin: SubgraphHead, head: BlockRef | undefined): Promise<string[]> {

@@ -7,7 +7,7 @@ import { RpcPool } from "../keeper/chain/pool.ts";
 import { HeadWatch, Tiers } from "./chain.ts";
 import { createEdge } from "./edge/edge.ts";
 import { Operation, type OperationContext, operationOf, ProgressWatch, type Services } from "./operation.ts";
-import { HEAD_KEY, wholeOperation } from "./schema/pin.ts";
+import { blocksOfOperation, HEAD_KEY, wholeOperation } from "./schema/pin.ts";
 import { SchemaSource } from "./schema/stitch.ts";
 import { metaSchema, Subgraph } from "./subgraph.ts";
 import { Feed } from "./subscriptions.ts";
@@ -88,7 +88,8 @@ function operations(services: Services, schema: SchemaSource): Plugin {
         const args = given as ExecutionArgs & { readonly signal?: AbortSignal };
         const operation = new Operation(services);
         (args.contextValue as OperationContext).bulkhead = operation;
-        const result = ((await whole(args, operation, schema)) ?? (await executeFn(args))) as ExecutionResult;
+        const result = ((await whole(args, operation, schema)) ??
+          (await inParts(args, operation, schema, executeFn))) as ExecutionResult;
         return Symbol.asyncIterator in result ? result : await withProvenance(result, operation);
       });
     },
@@ -104,6 +105,19 @@ function operations(services: Services, schema: SchemaSource): Plugin {
       };
     },
   };
+}
+
+/** An operation with fields of the gateway's own: its parts are delegated, each at the operation's block. */
+async function inParts(
+  args: ExecutionArgs,
+  operation: Operation,
+  source: SchemaSource,
+  execute: (args: ExecutionArgs) => unknown,
+): Promise<unknown> {
+  const subgraph = source.current?.subgraph;
+  if (subgraph !== undefined)
+    operation.choose(blocksOfOperation(args.document, args.operationName, args.variableValues ?? {}, subgraph));
+  return await execute(args);
 }
 
 async function withProvenance(result: ExecutionResult, operation: Operation): Promise<ExecutionResult> {
@@ -125,6 +139,7 @@ async function whole(
   const variables = Object.fromEntries(
     found.variables.flatMap((name) => (given[name] === undefined ? [] : [[name, given[name]]])),
   );
+  operation.choose(found.blocks(given));
   const result = await subgraph.run({
     document: found.document,
     variables,
@@ -133,17 +148,10 @@ async function whole(
   const { [HEAD_KEY]: meta, ...data } = (result.data ?? {}) as Record<string, unknown>;
   const head = metaSchema.safeParse(meta);
   if (head.success) {
-    const block = head.data.block;
-    // asked for by its number, graph-node does not say the hash
-    const known =
-      block.hash === "" ? await operation.services.chain.header(block.number).catch(() => undefined) : block;
-    operation.pinTo(subgraph.seen({ ...head.data, block: known ?? block }));
+    operation.pinTo(subgraph.seen(head.data));
   } else if (result.errors?.some(({ extensions }) => extensions.code !== "SUBGRAPH_UNAVAILABLE")) {
     await operation.pin().catch(() => {});
   }
-  const blocks = new Set(found.blocks(given).map((block) => JSON.stringify(block ?? null)));
-  if (blocks.size > 1)
-    operation.mixed("Fields with a `block` argument of their own are of that block, the others of the subgraph's.");
   return {
     ...(result.data === undefined || result.data === null ? { data: null } : { data }),
     ...(result.errors === undefined ? {} : { errors: result.errors.filter(({ path }) => path?.[0] !== HEAD_KEY) }),

@@ -9,6 +9,7 @@ import {
   type FieldNode,
   type GraphQLSchema,
   getNamedType,
+  getOperationAST,
   isIntrospectionType,
   Kind,
   type OperationDefinitionNode,
@@ -101,6 +102,9 @@ function rootFragments(document: DocumentNode): ReadonlySet<string> {
   return found;
 }
 
+const HEAD = (parse(`{ ${HEAD_KEY}: _meta { ${META} } }`).definitions[0] as OperationDefinitionNode).selectionSet
+  .selections[0] as FieldNode;
+
 /** An operation that goes to graph-node whole. */
 export interface WholeOperation {
   readonly text: string;
@@ -165,14 +169,13 @@ function analyse(
   const roots = rootFields(operation, fragmentsOf(document));
   // what names no data has no block
   if (roots.every((field) => field.name.value === "__typename")) return undefined;
-  const head = headOf(roots);
   const text = print({
     ...document,
     definitions: document.definitions.map((node) =>
       node === operation
         ? {
             ...operation,
-            selectionSet: { ...operation.selectionSet, selections: [...operation.selectionSet.selections, head] },
+            selectionSet: { ...operation.selectionSet, selections: [...operation.selectionSet.selections, HEAD] },
           }
         : node,
     ),
@@ -181,22 +184,36 @@ function analyse(
     text,
     document: parse(text, { noLocation: true }),
     variables: (operation.variableDefinitions ?? []).map(({ variable }) => variable.name.value),
-    blocks: (variables) =>
-      roots
-        .filter(({ name: field }) => field.value !== "__typename")
-        .map((field) => {
-          const argument = blockArgument(field);
-          return argument && (valueFromASTUntyped(argument.value, variables) as BlockConstraint | undefined);
-        }),
+    blocks: (variables) => blocksOf(roots, variables),
   };
 }
 
-/** `_meta` at the block that all root fields name alike, if they do. */
-function headOf(roots: readonly FieldNode[]): FieldNode {
-  const field = (parse(`{ ${HEAD_KEY}: _meta { ${META} } }`).definitions[0] as OperationDefinitionNode).selectionSet
-    .selections[0] as FieldNode;
-  const [first, ...rest] = roots.filter(({ name }) => name.value !== "__typename").map(blockArgument);
-  const text = first && print(first);
-  const alike = text !== undefined && rest.every((argument) => argument && print(argument) === text);
-  return alike && first ? { ...field, arguments: [first] } : field;
+/** The blocks that root fields name, as far as they do. */
+function blocksOf(
+  roots: readonly FieldNode[],
+  variables: Readonly<Record<string, unknown>>,
+): readonly (BlockConstraint | undefined)[] {
+  return roots
+    .filter(({ name }) => name.value !== "__typename")
+    .map((field) => {
+      const argument = blockArgument(field);
+      return argument && ((valueFromASTUntyped(argument.value, variables) ?? undefined) as BlockConstraint | undefined);
+    });
+}
+
+/** The same of an operation that is delegated in parts; fields that take no block are left out. */
+export function blocksOfOperation(
+  document: DocumentNode,
+  operationName: string | null | undefined,
+  variables: Readonly<Record<string, unknown>>,
+  subgraphSchema: GraphQLSchema,
+): readonly (BlockConstraint | undefined)[] {
+  const operation = getOperationAST(document, operationName);
+  if (!operation) return [];
+  const takesBlock = blockFields(subgraphSchema);
+  const roots = rootFields(operation, fragmentsOf(document));
+  return blocksOf(
+    roots.filter(({ name }) => takesBlock.has(name.value)),
+    variables,
+  );
 }
