@@ -29,7 +29,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const subgraph = new Subgraph({
     url: options.subgraphUrl,
     statusUrl: options.statusUrl,
-    timeoutMs: limits.timeoutMs,
+    // the deadline of the operation as a whole speaks first, and says so
+    timeoutMs: limits.timeoutMs + 1_000,
     fetch: edge.metrics.measured("subgraph"),
   });
   const services: Services = {

@@ -63,6 +63,10 @@ export interface CsvOptions {
   readonly rows: number;
   /** For each page. */
   readonly timeoutMs: number;
+  /** The chain's hash of a block's number; without it blocks are named by hash. */
+  readonly blockHash?: (number: number) => Promise<string | undefined>;
+  /** Rows of a page; graph-node's largest by default. */
+  readonly page?: number;
 }
 
 /** What an address under /csv asks for. */
@@ -262,7 +266,8 @@ async function answer(request: CsvRequest, options: CsvOptions, services: CsvSer
   };
 
   const { table, columns, where } = request;
-  const at = await pin(request, ask);
+  const page = options.page ?? PAGE;
+  const at = await pin(request, ask, options);
   const block = `block: { hash: "${at.block.hash}" }`;
   const order = `orderBy: ${table.order}, orderDirection: asc`;
 
@@ -289,10 +294,10 @@ async function answer(request: CsvRequest, options: CsvOptions, services: CsvSer
   let done = false;
   const next = async (): Promise<readonly Record<string, unknown>[]> => {
     const data = await ask(
-      `{ rows: ${table.many}(first: ${PAGE}, where: ${after(table, where, last)}, ${order}, ${block}) { ${selections.join(" ")} } }`,
+      `{ rows: ${table.many}(first: ${page}, where: ${after(table, where, last)}, ${order}, ${block}) { ${selections.join(" ")} } }`,
     );
     const rows = z.array(rowSchema).parse(data.rows);
-    done = rows.length < PAGE;
+    done = rows.length < page;
     last = rows.at(-1);
     if (pages++ > 0) services.onPage();
     services.metrics.csvRows(rows.length);
@@ -333,29 +338,31 @@ async function answer(request: CsvRequest, options: CsvOptions, services: CsvSer
   });
 }
 
+/** The block that all of a file is of, by its hash: a reorganisation in the middle is then an error, not a mixture. */
 async function pin(
   { block }: CsvRequest,
   ask: (query: string) => Promise<Record<string, unknown>>,
+  options: CsvOptions,
 ): Promise<z.output<typeof metaSchema>> {
-  const filter =
-    block === undefined
-      ? ""
-      : "hash" in block
-        ? `(block: { hash: "${block.hash}" })`
-        : `(block: { number: ${block.number} })`;
-  try {
-    const { _meta } = await ask(`{ _meta${filter} { hasIndexingErrors block { number hash } } }`);
+  const meta = async (hash?: string) => {
+    const at = hash === undefined ? "" : `(block: { hash: ${JSON.stringify(hash)} })`;
+    const { _meta } = await ask(`{ _meta${at} { hasIndexingErrors block { number hash } } }`);
     return metaSchema.parse(_meta);
-  } catch (error) {
-    if (block === undefined) throw error;
-    const { _meta } = await ask("{ _meta { hasIndexingErrors block { number hash } } }");
-    const { number } = metaSchema.parse(_meta).block;
-    throw new CsvError(
-      "NOT_FOUND",
-      404,
-      `The subgraph does not have that block: it is at ${number}, and may have pruned old ones.`,
-    );
-  }
+  };
+  if (block === undefined) return meta();
+  const newest = await meta();
+  const none = new CsvError(
+    "NOT_FOUND",
+    404,
+    `The subgraph does not have that block: it is at ${newest.block.number}, and may have pruned old ones.`,
+  );
+  if ("number" in block && block.number > newest.block.number) throw none;
+  // graph-node tells no hash for a number
+  const hash = "hash" in block ? block.hash : await options.blockHash?.(block.number);
+  if (hash === undefined) throw none;
+  return meta(hash).catch(() => {
+    throw none;
+  });
 }
 
 const object = (fields: Readonly<Record<string, string>>): string =>

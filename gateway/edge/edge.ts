@@ -12,7 +12,7 @@ import { graphiqlPage } from "./graphiql.ts";
 import { createLog, type Log, type LogOutput } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { persistedDocuments } from "./persisted.ts";
-import { createProbe, type Probe } from "./probe.ts";
+import { createProbe, hashOf, type Probe } from "./probe.ts";
 import { refusalResponse } from "./refusal.ts";
 import { requestParser } from "./requests.ts";
 import { timeout } from "./timeout.ts";
@@ -85,7 +85,12 @@ export function createEdge(options: GatewayOptions, extras: EdgeExtras = {}): Ed
       if (csv) {
         return csvResponse(
           url,
-          { subgraphUrl: options.subgraphUrl, rows: limits.csvRows, timeoutMs: limits.timeoutMs },
+          {
+            subgraphUrl: options.subgraphUrl,
+            rows: limits.csvRows,
+            timeoutMs: limits.timeoutMs,
+            blockHash: (number) => hashOf(options.rpcUrl, number, metrics),
+          },
           {
             metrics,
             onPage: () => rate.charge(client),
@@ -167,6 +172,8 @@ const json = (status: number, body: unknown): Response =>
     headers: { "content-type": "application/json; charset=utf-8", "cache-control": "no-store" },
   });
 
+const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
+
 const messageOf = (value: unknown): string =>
   value instanceof Error ? (value.stack ?? value.message) : typeof value === "string" ? value : String(value);
 
@@ -188,6 +195,8 @@ function requestLog(metrics: Metrics, log: Log): Plugin {
       if (result === undefined || result === null || Symbol.asyncIterator in result) return;
       for (const one of Array.isArray(result) ? result : [result]) {
         for (const { extensions } of one.errors ?? []) {
+          // a document that cannot be answered is 400 whatever media type was accepted: nobody takes it for an answer
+          if (isRecord(extensions?.http)) extensions.http.spec = false;
           const code = typeof extensions?.code === "string" ? extensions.code : "UPSTREAM";
           metrics.error(code);
           seen.get(request)?.codes.push(code);

@@ -151,6 +151,17 @@ async function whyFailed(
   }
 }
 
+/** The chain's block of a number; undefined where there is none yet. */
+export async function hashOf(rpcUrl: string, number: number, metrics: Metrics): Promise<string | undefined> {
+  const params = [`0x${number.toString(16)}`, false];
+  const answer = await ask(
+    rpcUrl,
+    { jsonrpc: "2.0", id: 1, method: "eth_getBlockByNumber", params },
+    metrics.measured("chain"),
+  );
+  return z.object({ result: z.object({ hash: z.string() }).nullable() }).parse(answer).result?.hash;
+}
+
 async function lookAtChain({ rpcUrl }: GatewayOptions, metrics: Metrics) {
   const inner = metrics.measured("chain");
   const call = (method: string, params: unknown[]) => ask(rpcUrl, { jsonrpc: "2.0", id: 1, method, params }, inner);
