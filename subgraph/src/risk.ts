@@ -32,6 +32,7 @@ import {
 } from "../generated/templates/RiskManager/IRiskManager";
 import { agentOf, loadNodeOperator } from "./agents";
 import { loadTier } from "./books";
+import { noteAuthority } from "./governance";
 import { byte, eventId, NO_ADDRESS, number4, tally, tierOf, ZERO } from "./ids";
 import {
   agentAt,
@@ -398,5 +399,5 @@ export function handleSlashAttributed(event: SlashAttributed): void {
 // ------------------------------------------------------------------------------------------------ governance
 
 export function handleAuthorityUpdated(event: AuthorityUpdated): void {
-  tally("RiskManager.AuthorityUpdated");
+  noteAuthority("RiskManager", event, event.params.authority);
 }
