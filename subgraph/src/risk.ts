@@ -135,6 +135,7 @@ export function handleParamsChanged(event: ParamsChanged): void {
     const sets = agent.linkSets;
     for (let j = 0; j < sets.length; j++) {
       const link = loadLink(agent, setAt(tier.id, sets[j]), event.block);
+      if (link.target.isZero()) continue;
       link.target = ZERO;
       link.save();
     }
