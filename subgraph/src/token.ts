@@ -124,8 +124,9 @@ export function handleTransfer(event: TransferEvent): void {
   series.save();
 }
 
-/** A holder's own burn; returns the cost. What it pays is not known yet. */
+/** A holder's own burn; returns the cost. What it pays is not known yet. As in `move`, 0 shares are nothing. */
 function burn(series: Series, holder: Bytes, shares: BigInt, event: ethereum.Event): BigInt {
+  if (shares.isZero()) return ZERO;
   const position = touch(series, holder, event);
   const cost = walletCost(position, shares);
   position.balance = position.balance.minus(shares);
@@ -330,10 +331,12 @@ export function handlePotPaid(event: PotPaidEvent): void {
   series.burnedLossIndex = ZERO;
   series.pot = series.pot.minus(assets);
   series.potShares = series.potShares.minus(shares);
-  const position = touch(series, holder, event);
-  realise(position, assets, cost, event.block.timestamp);
-  position.cumulativePaidETH = position.cumulativePaidETH.plus(assets);
-  keep(position, series, event);
+  if (!shares.isZero()) {
+    const position = touch(series, holder, event);
+    realise(position, assets, cost, event.block.timestamp);
+    position.cumulativePaidETH = position.cumulativePaidETH.plus(assets);
+    keep(position, series, event);
+  }
   series.save();
   writeFlow("POT", series, holder, holder, event.params.receiver, assets, shares, ZERO, assets.minus(cost), event);
   addReserved(series.tier, assets.neg());
