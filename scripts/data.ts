@@ -1,7 +1,4 @@
-/** `npm run data`: graph-node, Postgres and the gateway beside a running `npm start -- --keep`. */
+/** `npm run data`: the stack and the gateway beside a running `npm start -- --keep`, which has compiled the contracts. */
 import { main } from "../stack/data.ts";
-import { buildContracts } from "./lib/build.ts";
 
-process.exitCode = await main(process.argv.slice(2), async () => {
-  await buildContracts();
-});
+process.exitCode = await main(process.argv.slice(2));

@@ -84,7 +84,7 @@ export const describeData = (data: Data): string[] => [
 ];
 
 /** Exit codes: 0 ended by a signal, 1 it could not run, 2 the command is wrong. */
-export async function main(args: readonly string[], build: () => Promise<void>): Promise<number> {
+export async function main(args: readonly string[]): Promise<number> {
   const say = (line: string) => process.stdout.write(`${line}\n`);
   let values: { help?: boolean | undefined; port?: string | undefined; fresh?: boolean | undefined };
   try {
@@ -110,7 +110,6 @@ export async function main(args: readonly string[], build: () => Promise<void>):
     const missing = missingGraphNode();
     if (missing !== undefined) throw new StackError(missing);
     const chain = await chainOf();
-    await build();
     if (values.fresh) await compileSubgraph({ fresh: true, log: say });
     const data = await startData({ ...chain, port, log: say });
     for (const line of describeData(data)) say(line);

@@ -26,6 +26,7 @@ import { isMap, isSeq, parse, parseDocument, Scalar, type YAMLMap } from "yaml";
 import * as z from "zod";
 import { loadNetwork, NETWORKS, networkFile } from "../deploy/network.ts";
 import { type Deployment, DeploymentFileError, LOCAL_CHAIN_ID, loadDeployment } from "../deployments/index.ts";
+import { WATCHDOG } from "../scripts/chain.ts";
 import { ROOT } from "../scripts/lib/tools.ts";
 import { sleep } from "./process.ts";
 import { StackError } from "./types.ts";
@@ -37,7 +38,7 @@ const GRAPH = join(ROOT, "node_modules", "@graphprotocol", "graph-cli", "bin", "
 export const DEVNET = "devnet";
 /** Compiled sources that nobody has used for so long are removed. */
 const KEEP_MS = 3 * 24 * 3_600_000;
-const COMPILE_TIMEOUT_MS = 5 * 60_000;
+const COMPILE_TIMEOUT_MS = 15 * 60_000;
 
 /** Where a data source reads, and from when. */
 export interface Place {
@@ -162,6 +163,7 @@ export async function compileSubgraph(
   try {
     if (!existsSync(folder)) {
       const begin = performance.now();
+      options.log?.("compiling the subgraph (half a minute; once for each state of its sources) ...");
       const half = `${folder}.half`;
       rmSync(half, { recursive: true, force: true });
       for (const [file, text] of files) {
@@ -221,17 +223,18 @@ export async function renderSubgraph(options: RenderOptions): Promise<string> {
 /** Runs graph-cli; what it says is shown only where it fails, and then whole. */
 export async function graph(args: readonly string[], folder: string): Promise<void> {
   try {
-    await promisify(execFile)(process.execPath, [GRAPH, ...args], {
+    await promisify(execFile)(process.execPath, ["--import", WATCHDOG, GRAPH, ...args], {
       cwd: folder,
       env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined },
       maxBuffer: 64 * 1024 * 1024,
       timeout: COMPILE_TIMEOUT_MS,
     });
   } catch (error) {
-    const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
+    const { stdout = "", stderr = "", killed } = error as { stdout?: string; stderr?: string; killed?: boolean };
     const shown = args.map((one, i) => (args[i - 1] === "--deploy-key" ? "…" : one)).join(" ");
+    const how = killed ? `was stopped after ${COMPILE_TIMEOUT_MS / 60_000} minutes` : "has failed";
     throw new StackError(
-      `graph ${shown} has failed in ${folder}:\n${`${stdout}${stderr}`.trim() || "(it has said nothing)"}`,
+      `graph ${shown} ${how} in ${folder}:\n${`${stdout}${stderr}`.trim() || "(it has said nothing)"}`,
     );
   }
 }
