@@ -26,6 +26,7 @@ import {
   TrancheToken as TrancheTokenTemplate,
 } from "../generated/templates";
 import { agentOf } from "./agents";
+import { noteAuthority } from "./governance";
 import { NO_ADDRESS, SCHEMA_VERSION, tally, tierTranche, WAD, ZERO } from "./ids";
 import { premiumRate } from "./premium";
 
@@ -242,4 +243,6 @@ export function handleAgentCreated(event: AgentCreated): void {
   AgentTemplate.createWithContext(event.params.agent, context(event.params.tier));
 }
 
-export function handleAuthorityUpdated(event: AuthorityUpdated): void {}
+export function handleAuthorityUpdated(event: AuthorityUpdated): void {
+  noteAuthority("TierFactory", event, event.params.authority);
+}

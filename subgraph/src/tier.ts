@@ -21,11 +21,13 @@ import {
 } from "../generated/templates/Tier/ITier";
 import { addIdle, addReserved, loadProtocol, loadTier } from "./books";
 import { readExposures } from "./exposure";
+import { noteAuthority } from "./governance";
 import { eventId, number4, tally, ZERO } from "./ids";
 import { accrue, bookLoss, instantFee, reprice, sharesOf } from "./positions";
 import { premiumRate } from "./premium";
 import { rateOf, updateGrowth } from "./rates";
 import { noteSync, noteTranche, noteTrancheSync } from "./snapshots";
+import { noteDirect } from "./upkeep";
 import { Books } from "./waterfall";
 
 function trancheOf(tier: Tier, senior: boolean): Tranche {
@@ -158,6 +160,7 @@ export function handleSynced(event: Synced): void {
   tier.save();
   syncTranche(tier, true, params.senior, sync.seniorFlow, yields.senior, params.premium, loss);
   syncTranche(tier, false, params.junior, sync.juniorFlow, yields.junior, params.premium, loss);
+  noteDirect(event);
 }
 
 /** `flow` (wei, signed) is the part of `assets` that the call itself moved. */
@@ -291,6 +294,7 @@ export function handleSeriesOpened(event: SeriesOpened): void {
   const entry = tierEvent(event, "SERIES_OPENED");
   entry.series = event.params.token;
   entry.save();
+  noteDirect(event);
 }
 
 // ---------------------------------------------------------------------------------------------------- deficits
@@ -485,4 +489,6 @@ export function handleEntriesPaused(event: EntriesPaused): void {
   tierEvent(event, event.params.paused ? "ENTRIES_PAUSED" : "ENTRIES_UNPAUSED").save();
 }
 
-export function handleAuthorityUpdated(event: AuthorityUpdated): void {}
+export function handleAuthorityUpdated(event: AuthorityUpdated): void {
+  noteAuthority("Tier", event, event.params.authority);
+}
