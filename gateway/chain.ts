@@ -1,4 +1,5 @@
 /** The chain as the gateway sees it: its head, and views of it at one block. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { Interface, isError, type Result } from "ethers";
 import type { Deployment } from "../deployments/index.ts";
 import { BlockUnknown, type Chain, type Header } from "../keeper/chain/types.ts";
@@ -13,6 +14,8 @@ const FRESH_MS = 500;
 const STALE_MS = 5_000;
 /** After a failure nobody waits for a head for so long. */
 const PAUSE_MS = 2_000;
+/** An answer waits for a head no longer than this: an RPC that hangs must not hold up what the subgraph knows. */
+const PATIENCE_MS = 2_000;
 
 /** The chain's head, known without waiting as a rule: an answer must not become slower because it says how old it is. */
 export class HeadWatch {
@@ -31,12 +34,29 @@ export class HeadWatch {
     if (age < FRESH_MS) return this.#head?.header;
     if (performance.now() - this.#failedAt < PAUSE_MS) return undefined;
     const asking = this.#ask();
-    return age < STALE_MS ? this.#head?.header : await asking;
+    if (age < STALE_MS) return this.#head?.header;
+    return await this.#inTime(asking);
   }
 
-  /** The head of this moment, however long it takes; undefined where the RPC does not answer. */
+  /** The head of this moment; undefined where the RPC does not answer. */
   now(): Promise<Header | undefined> {
-    return this.#ask();
+    return this.#inTime(this.#ask());
+  }
+
+  async #inTime(asking: Promise<Header | undefined>): Promise<Header | undefined> {
+    const timer = new AbortController();
+    const late = sleep(PATIENCE_MS, undefined, { signal: timer.signal }).then(
+      () => {
+        this.#failedAt = performance.now();
+        return undefined;
+      },
+      () => undefined,
+    );
+    try {
+      return await Promise.race([asking, late]);
+    } finally {
+      timer.abort();
+    }
   }
 
   #ask(): Promise<Header | undefined> {

@@ -6,6 +6,7 @@ import {
   type ArgumentNode,
   type DocumentNode,
   type FieldNode,
+  GraphQLError,
   type GraphQLResolveInfo,
   Kind,
   type OperationDefinitionNode,
@@ -174,11 +175,14 @@ export class Operation {
   /** The head, or the one block that the client chose. */
   async #shown(pin: SubgraphHead): Promise<BlockRef> {
     if (this.#chosen === undefined) return pin.block;
-    return await this.#block(this.#chosen).catch(() => ({
-      number: this.#chosen?.number ?? 0,
-      hash: this.#chosen?.hash ?? "",
-      timestamp: 0,
-    }));
+    const { number, hash } = this.#chosen;
+    try {
+      return await this.#block(this.#chosen);
+    } catch (error) {
+      // of a block that does not exist nothing was answered
+      if (error instanceof GraphQLError || number === undefined || hash !== undefined) return pin.block;
+      return { number, hash: "", timestamp: 0 };
+    }
   }
 
   async #subgraphNotes(pin: SubgraphHead, head: BlockRef | undefined): Promise<string[]> {
