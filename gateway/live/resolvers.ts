@@ -46,35 +46,41 @@ const byte = (n: number): string => n.toString(16).padStart(2, "0");
 const groupEntity = ({ tierId, number }: { readonly tierId: string; readonly number: number }) => tierId + byte(number);
 
 const idSchema = z.object({ id: z.string() });
-const setTiers = z.object({ tierSets: z.array(z.object({ tier: idSchema })) });
-const avsSchema = idSchema.extend({ operatorSets: z.array(setTiers) });
-const operatorSetSchema = setTiers.extend({ setId: z.coerce.number(), avs: idSchema });
+const operatorSetSchema = z.object({ setId: z.coerce.number(), avs: idSchema });
 const linkSchema = z.object({ tier: idSchema, agent: idSchema, tierSet: z.object({ index: z.int() }) });
 const seriesSchema = idSchema.extend({ senior: z.boolean() });
 
-interface WhatIf {
-  readonly avs: string;
-  readonly setId?: number;
-  readonly tiers: readonly string[];
-}
+// asked for apart: what a hint selects with arguments would collide with the client's own selection of the same field
+const KNOWN_BY = parse(`query KnownBy($avs: String!, $at: Bytes!) {
+  tierSets(first: 1000, where: { operatorSet_: { avs: $avs } }, block: { hash: $at }) { tier { id } }
+}`);
+const knownBy = z.object({ tierSets: z.array(z.object({ tier: idSchema })) });
 
 /** The same question in each tier that knows the AVS's sets. */
-function whatIf({ avs, setId, tiers }: WhatIf, view: ChainView, { services }: Operation): Promise<unknown[]> {
-  const asked = [...new Set(tiers)].sort();
-  return Promise.all(
-    asked.map((tier) =>
-      solvency(view, services.subgraph, tier, (state) => {
-        const sets = state.sets.filter(
-          (set) => set.avs.toLowerCase() === avs.toLowerCase() && (setId === undefined || set.id === setId),
-        );
-        return {
-          groups: sets.reduce((map, { group }) => map | (1n << BigInt(group)), 0n),
+async function whatIf(
+  { avs, setId }: { readonly avs: string; readonly setId?: number },
+  view: ChainView,
+  { services }: Operation,
+): Promise<unknown[]> {
+  const { tierSets } = await services.subgraph.ask(KNOWN_BY, { avs, at: view.block.hash }, knownBy);
+  const tiers = [...new Set(tierSets.map(({ tier }) => tier.id))].sort();
+  const answers = await Promise.all(
+    tiers.map(async (tier) => {
+      const { sets } = await view.tier(tier);
+      const own = sets.filter(
+        (set) => set.avs.toLowerCase() === avs.toLowerCase() && (setId === undefined || set.id === setId),
+      );
+      if (own.length === 0) return [];
+      return [
+        await solvency(view, services.subgraph, tier, () => ({
+          groups: own.reduce((map, { group }) => map | (1n << BigInt(group)), 0n),
           // an unapproved set counts in no group; the lens knows all of them only together
-          unapproved: sets.some((set) => set.unapproved),
-        };
-      }),
-    ),
+          unapproved: own.some((set) => set.unapproved),
+        })),
+      ];
+    }),
   );
+  return answers.flat();
 }
 
 const ACCOUNT_POSITIONS = parse(`query AccountPositions($account: String!, $after: Bytes!, $at: Bytes!) {
@@ -137,23 +143,11 @@ export function liveResolvers(subschema: SubschemaConfig) {
       ),
     },
     AVS: {
-      whatIf: live(
-        "{ id operatorSets(first: 1000) { tierSets(first: 1000) { tier { id } } } }",
-        avsSchema,
-        ({ id, operatorSets }, _, view, operation) =>
-          whatIf(
-            { avs: id, tiers: operatorSets.flatMap(({ tierSets }) => tierSets.map(({ tier }) => tier.id)) },
-            view,
-            operation,
-          ),
-      ),
+      whatIf: live("{ id }", idSchema, ({ id }, _, view, operation) => whatIf({ avs: id }, view, operation)),
     },
     OperatorSet: {
-      whatIf: live(
-        "{ setId avs { id } tierSets(first: 1000) { tier { id } } }",
-        operatorSetSchema,
-        ({ setId, avs, tierSets }, _, view, operation) =>
-          whatIf({ avs: avs.id, setId, tiers: tierSets.map(({ tier }) => tier.id) }, view, operation),
+      whatIf: live("{ setId avs { id } }", operatorSetSchema, ({ setId, avs }, _, view, operation) =>
+        whatIf({ avs: avs.id, setId }, view, operation),
       ),
     },
     RedeemRequest: {
