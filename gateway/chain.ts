@@ -144,6 +144,11 @@ export class ChainView {
     return this.#at;
   }
 
+  /** The block that was asked for: the subgraph's part is of it, wherever the view has moved. */
+  get asked(): BlockRef {
+    return this.moved ?? this.#at;
+  }
+
   get deployment(): Deployment {
     return this.#access.deployment;
   }

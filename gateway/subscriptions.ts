@@ -81,7 +81,8 @@ export class Feed {
     // before the first poll, so that nothing lies between it and the next
     this.#channels.add(channel);
     try {
-      if (this.#seen.length === 0) await this.#poll();
+      // a poll for earlier subscribers, which is still under way, leaves no beginning for this one
+      while (this.#seen.length === 0 && !this.#closed) await this.#poll();
     } catch (error) {
       this.#leave(channel);
       throw error;
@@ -107,15 +108,17 @@ export class Feed {
 
   #schedule(): void {
     if (this.#timer !== undefined || this.#closed || this.#channels.size === 0) return;
-    this.#timer = setTimeout(() => {
+    const timer = setTimeout(() => {
       // what fails is asked for again: nothing counts as told before it was
       void this.#poll()
         .catch(() => {})
         .finally(() => {
+          if (this.#timer !== timer) return; // everybody left meanwhile
           this.#timer = undefined;
           this.#schedule();
         });
     }, this.#pollMs);
+    this.#timer = timer;
   }
 
   #poll(): Promise<void> {

@@ -148,14 +148,7 @@ export function forecast(input: ForecastInput): Forecast {
   }
   const at = (block: number | null) => (block === null ? null : Math.max(block, matureBlock));
   const earliestBlock = at(earliest);
-  const status: ForecastStatus =
-    earliestBlock === null
-      ? "UNKNOWN"
-      : earliestBlock === next
-        ? "READY"
-        : earliestBlock === matureBlock && at(likely) === matureBlock
-          ? "MATURING"
-          : "WAITING_FOR_MONEY";
+  const status = statusOf(mature, missing, earliestBlock, at(likely), matureBlock);
   if (earliestBlock === null)
     reasons.push("All that is staked and on its way would not pay it: the books and the money differ until a sync.");
   return {
@@ -170,6 +163,19 @@ export function forecast(input: ForecastInput): Forecast {
     reasons,
     assumptions,
   };
+}
+
+/** Money that could come at once still is not at hand: somebody has to fetch it first. */
+function statusOf(
+  mature: boolean,
+  missing: bigint,
+  earliest: number | null,
+  likely: number | null,
+  matureBlock: number,
+): ForecastStatus {
+  if (earliest === null) return "UNKNOWN";
+  if (missing === 0n) return mature ? "READY" : "MATURING";
+  return !mature && likely === matureBlock ? "MATURING" : "WAITING_FOR_MONEY";
 }
 
 /** What of the request the next finalisation can take: it goes from the head of the queue. */

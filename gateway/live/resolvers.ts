@@ -62,7 +62,7 @@ async function whatIf(
   view: ChainView,
   { services }: Operation,
 ): Promise<unknown[]> {
-  const { tierSets } = await services.subgraph.ask(KNOWN_BY, { avs, at: view.block.hash }, knownBy);
+  const { tierSets } = await services.subgraph.ask(KNOWN_BY, { avs, at: view.asked.hash }, knownBy);
   const tiers = [...new Set(tierSets.map(({ tier }) => tier.id))].sort();
   const answers = await Promise.all(
     tiers.map(async (tier) => {
@@ -111,7 +111,7 @@ function valueNow(view: ChainView, list: readonly PositionInput[]) {
 }
 
 function broughtUp(view: ChainView, list: readonly PositionInput[]) {
-  const sums = list.map((position) => accrued(position, (view.moved ?? view.block).timestamp));
+  const sums = list.map((position) => accrued(position, view.asked.timestamp));
   const ethSeconds = sums.reduce((total, one) => total + one.ethSeconds, 0n);
   const cost = list.reduce((total, { costBasis }) => total + costBasis, 0n);
   const value = valueNow(view, list);
@@ -163,7 +163,7 @@ export function liveResolvers(subschema: SubschemaConfig) {
         for (;;) {
           const { positions } = await services.subgraph.ask(
             ACCOUNT_POSITIONS,
-            { account: id, after, at: view.block.hash },
+            { account: id, after, at: view.asked.hash },
             accountPositions,
           );
           list.push(...positions);

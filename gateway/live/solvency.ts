@@ -80,7 +80,7 @@ export async function solvency(
     juniorLossBps: `${s.juniorLossBps}`,
     covered: s.covered,
     holdersAtRisk: ({ first }: { readonly first: number }) =>
-      holdersAtRisk(subgraph, view.moved ?? view.block, first, [
+      holdersAtRisk(subgraph, view.asked, first, [
         {
           senior: true,
           token: state.senior.token,
