@@ -63,7 +63,7 @@ export interface CsvOptions {
   readonly rows: number;
   /** For each page. */
   readonly timeoutMs: number;
-  /** The chain's hash of a block's number; without it blocks are named by hash. */
+  /** The chain's hash of a block's number, for the header. */
   readonly blockHash?: (number: number) => Promise<string | undefined>;
   /** Rows of a page; graph-node's largest by default. */
   readonly page?: number;
@@ -224,7 +224,7 @@ function chosen(entity: string, fields: string | null): readonly Column[] {
 
 const metaSchema = z.object({
   hasIndexingErrors: z.boolean(),
-  block: z.object({ number: z.int(), hash: z.string() }),
+  block: z.object({ number: z.int(), hash: z.string().nullable() }),
 });
 const rowSchema = z.record(z.string(), z.unknown());
 
@@ -268,7 +268,7 @@ async function answer(request: CsvRequest, options: CsvOptions, services: CsvSer
   const { table, columns, where } = request;
   const page = options.page ?? PAGE;
   const at = await pin(request, ask, options);
-  const block = `block: { hash: "${at.block.hash}" }`;
+  const block = `block: ${at.argument}`;
   const order = `orderBy: ${table.order}, orderDirection: asc`;
 
   // is there what was asked for, and not too much of it?
@@ -279,7 +279,7 @@ async function answer(request: CsvRequest, options: CsvOptions, services: CsvSer
   );
   if (probe.it === null) {
     const kind = table.of?.kind ?? "tier";
-    throw new CsvError("NOT_FOUND", 404, `There is no ${kind} ${request.id} at block ${at.block.number}.`);
+    throw new CsvError("NOT_FOUND", 404, `There is no ${kind} ${request.id} at block ${at.number}.`);
   }
   if (Array.isArray(probe.more) && probe.more.length > 0) {
     const how = table.timed ? "narrow it with from and to" : "ask for it in pages by GraphQL (where: {id_gt: LAST_ID})";
@@ -328,41 +328,54 @@ async function answer(request: CsvRequest, options: CsvOptions, services: CsvSer
   return new Response(body, {
     headers: {
       "content-type": "text/csv; charset=utf-8; header=present",
-      "content-disposition": `attachment; filename="${request.name}-block${at.block.number}.csv"`,
+      "content-disposition": `attachment; filename="${request.name}-block${at.number}.csv"`,
       "cache-control": "no-store",
       "x-content-type-options": "nosniff",
-      "x-bulkhead-block": String(at.block.number),
-      "x-bulkhead-block-hash": at.block.hash,
+      "x-bulkhead-block": String(at.number),
+      ...(at.hash === undefined ? {} : { "x-bulkhead-block-hash": at.hash }),
       "x-bulkhead-indexing-errors": String(at.hasIndexingErrors),
     },
   });
 }
 
-/** The block that all of a file is of, by its hash: a reorganisation in the middle is then an error, not a mixture. */
+interface Pin {
+  readonly number: number;
+  readonly hash: string | undefined;
+  readonly hasIndexingErrors: boolean;
+  /** As it stands in a query. */
+  readonly argument: string;
+}
+
+/**
+ * The block that all of a file is of: by its hash, so that a reorganisation in the middle is an error and not a mixture;
+ * by its number where that was asked for, because graph-node forgets the hashes of old blocks.
+ */
 async function pin(
   { block }: CsvRequest,
   ask: (query: string) => Promise<Record<string, unknown>>,
   options: CsvOptions,
-): Promise<z.output<typeof metaSchema>> {
-  const meta = async (hash?: string) => {
-    const at = hash === undefined ? "" : `(block: { hash: ${JSON.stringify(hash)} })`;
-    const { _meta } = await ask(`{ _meta${at} { hasIndexingErrors block { number hash } } }`);
+): Promise<Pin> {
+  const meta = async (at: string) => {
+    const { _meta } = await ask(
+      `{ _meta${at === "" ? "" : `(block: ${at})`} { hasIndexingErrors block { number hash } } }`,
+    );
     return metaSchema.parse(_meta);
   };
-  if (block === undefined) return meta();
-  const newest = await meta();
-  const none = new CsvError(
-    "NOT_FOUND",
-    404,
-    `The subgraph does not have that block: it is at ${newest.block.number}, and may have pruned old ones.`,
-  );
-  if ("number" in block && block.number > newest.block.number) throw none;
-  // graph-node tells no hash for a number
-  const hash = "hash" in block ? block.hash : await options.blockHash?.(block.number);
-  if (hash === undefined) throw none;
-  return meta(hash).catch(() => {
-    throw none;
-  });
+  const newest = await meta("");
+  const { number } = newest.block;
+  if (block === undefined) {
+    const hash = z.string().parse(newest.block.hash);
+    return { number, hash, hasIndexingErrors: newest.hasIndexingErrors, argument: `{ hash: "${hash}" }` };
+  }
+  const argument = "hash" in block ? `{ hash: "${block.hash}" }` : `{ number: ${block.number} }`;
+  try {
+    const found = await meta(argument);
+    const hash = found.block.hash ?? (await options.blockHash?.(found.block.number).catch(() => undefined));
+    return { number: found.block.number, hash, hasIndexingErrors: found.hasIndexingErrors, argument };
+  } catch {
+    const how = "hash" in block ? "ask for it by its number" : "or it has pruned it";
+    throw new CsvError("NOT_FOUND", 404, `The subgraph does not know that block: it is at ${number}; ${how}.`);
+  }
 }
 
 const object = (fields: Readonly<Record<string, string>>): string =>
