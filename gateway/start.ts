@@ -18,7 +18,9 @@ const CHAIN_PART = 0.6;
 
 /** Starts the gateway. It answers from the first moment on: with what is wrong, as long as something is. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
-  const edge = createEdge(options);
+  const edge = createEdge(options, {
+    fault: () => (schema.current === undefined ? "The subgraph's schema is not read yet: wait a moment." : undefined),
+  });
   const { limits, deployment } = options;
   const chain = new RpcPool({
     urls: [options.rpcUrl],

@@ -1,6 +1,10 @@
 /**
  * `npm run questions`: plays the default story, indexes it, asks every question of `gateway/questions/` and writes
- * docs/QUESTIONS.md. With `--running` it asks beside a story that runs already (`npm start -- --keep`).
+ * docs/QUESTIONS.md.
+ *
+ *   --running          asks beside a story that runs already (`npm start -- --keep`)
+ *   --subgraph URL     ... and is indexed already (`npm run data`)
+ *   --chain FILE, --deployment FILE   of a story that runs in another checkout
  */
 import { spawn } from "node:child_process";
 import { readFileSync, statSync, writeFileSync } from "node:fs";
@@ -20,6 +24,7 @@ import { ROOT } from "./lib/tools.ts";
 const CHAIN_FILE = join(ROOT, ".local", "chain.json");
 const PAGE = join(ROOT, "docs", "QUESTIONS.md");
 const STORY_TIMEOUT_MS = 20 * 60_000;
+const SYNC_TIMEOUT_MS = 20 * 60_000;
 
 const chainSchema = z.object({
   url: z.url(),
@@ -36,11 +41,17 @@ const answerSchema = z.object({
 });
 
 const { values } = parseArgs({
-  options: { running: { type: "boolean" }, chain: { type: "string" }, deployment: { type: "string" } },
+  options: {
+    running: { type: "boolean" },
+    subgraph: { type: "string" },
+    chain: { type: "string" },
+    deployment: { type: "string" },
+  },
 });
 const say = (line: string) => void process.stderr.write(`${line}\n`);
 
-const story = values.running === true || values.chain !== undefined ? undefined : await play();
+const story =
+  values.running === true || values.chain !== undefined || values.subgraph !== undefined ? undefined : await play();
 try {
   await write(chainSchema.parse(JSON.parse(readFileSync(values.chain ?? CHAIN_FILE, "utf8"))));
 } finally {
@@ -67,17 +78,18 @@ async function play() {
 async function write(chain: ChainFile): Promise<void> {
   const deployment =
     values.deployment === undefined ? loadDeployment(31_337) : loadDeployment(31_337, values.deployment);
-  const stack = await startStack({ rpcUrl: chain.url, deployment, log: say });
+  const stack =
+    values.subgraph === undefined ? await startStack({ rpcUrl: chain.url, deployment, log: say }) : undefined;
   try {
-    await stack.synced();
+    await stack?.synced(undefined, SYNC_TIMEOUT_MS);
     const gateway = await startGateway({
-      subgraphUrl: stack.graphqlUrl,
-      statusUrl: stack.statusUrl,
+      subgraphUrl: values.subgraph ?? stack?.graphqlUrl ?? "",
+      statusUrl: stack?.statusUrl,
       rpcUrl: chain.url,
       deployment,
       port: 0,
       host: "127.0.0.1",
-      limits: DEFAULT_LIMITS,
+      limits: { ...DEFAULT_LIMITS, timeoutMs: 120_000 },
       maxLagBlocks: 20,
       pollMs: 1_000,
       logLevel: "silent",
@@ -106,7 +118,7 @@ async function write(chain: ChainFile): Promise<void> {
       await gateway.close();
     }
   } finally {
-    await stack.close();
+    await stack?.close();
   }
 }
 

@@ -35,6 +35,8 @@ export interface Edge {
 export interface EdgeExtras {
   readonly logOutput?: LogOutput;
   readonly processMetrics?: boolean;
+  /** What else keeps the gateway from being ready. */
+  readonly fault?: () => string | undefined;
 }
 
 const GRACE_MS = 10_000;
@@ -72,8 +74,9 @@ export function createEdge(options: GatewayOptions, extras: EdgeExtras = {}): Ed
       if (url.pathname === "/health") return json(200, { alive: true });
       if (url.pathname === "/ready") {
         const readiness = await probe();
-        const reasons = closing ? ["The gateway is going down."] : readiness.reasons;
-        const ready = readiness.ready && !closing;
+        const fault = closing ? "The gateway is going down." : extras.fault?.();
+        const reasons = fault === undefined ? readiness.reasons : [...readiness.reasons, fault];
+        const ready = reasons.length === 0;
         return json(ready ? 200 : 503, { ...readiness, ready, reasons });
       }
       if (url.pathname === "/metrics") {
