@@ -88,7 +88,7 @@ const variable = (name: string) => `BULKHEAD_GATEWAY_${name.toUpperCase().replac
 
 export const HELP = `npm run gateway -- --subgraph URL --rpc URL --deployment FILE|CHAIN_ID [options]
 
-One GraphQL endpoint over the subgraph and the chain, with GraphiQL, CSV, /health, /ready and /metrics. docs/DATA.md
+One GraphQL endpoint over the subgraph and the chain, with GraphiQL, CSV, /health, /ready and /metrics. docs/GATEWAY.md
 
   --subgraph URL         the subgraph's GraphQL address
   --status URL           graph-node's index-node address (it knows why a subgraph has failed)

@@ -1,7 +1,7 @@
 /** How the gateway says no: a GraphQL error with a code for programs, a sentence that says what to do, an HTTP status. */
 import { createGraphQLError } from "graphql-yoga";
 
-/** Every code that a client can meet on the gateway's own account; docs/DATA.md explains them. */
+/** Every code that a client can meet on the gateway's own account; docs/GATEWAY.md explains them. */
 export type RefusalCode =
   | "BAD_REQUEST"
   | "BAD_JSON"
