@@ -97,6 +97,7 @@ export function handleStakeRecorded(event: StakeRecorded): void {
   tally("RiskManager.StakeRecorded");
   const tier = tierOf();
   const agent = agentAt(tier, event.params.agent.toI32());
+  if (agent.stake.equals(event.params.stake)) return;
   agent.stake = event.params.stake;
   agent.save();
   markStale(tier);
@@ -187,12 +188,17 @@ export function handleAllocationRecorded(event: AllocationRecorded): void {
   const tier = tierOf();
   const agent = agentAt(tier, event.params.agent.toI32());
   const link = loadLink(agent, setAt(tier, event.params.set.toI32()), event.block);
+  // a look at a set records its links again, as they were
+  const moved =
+    link.current.notEqual(event.params.current) ||
+    link.pending.notEqual(event.params.pending) ||
+    link.effectBlock.notEqual(event.params.effectBlock);
   link.previous = link.current;
   link.current = event.params.current;
   link.pending = event.params.pending;
   link.effectBlock = event.params.effectBlock;
   link.save();
-  markStale(tier);
+  if (moved) markStale(tier);
 }
 
 export function handleExitQueued(event: ExitQueued): void {
@@ -286,6 +292,7 @@ export function handleSetPoked(event: SetPoked): void {
   const set = setAt(tier, event.params.set.toI32());
   const slasher = event.params.slasher;
   const pending = event.params.pendingSlasher;
+  const moved = set.unapproved != event.params.unapproved;
   set.seenSlasher = slasher;
   set.seenPendingSlasher = pending;
   set.seenTimestamp = event.block.timestamp;
@@ -297,12 +304,14 @@ export function handleSetPoked(event: SetPoked): void {
   if (pending != NO_ADDRESS) entity.pendingSlasher = pending;
   entity.unapproved = event.params.unapproved;
   entity.save();
-  markStale(tier);
+  if (moved) markStale(tier);
 }
 
 /** What a tier sees at EigenLayer is right whatever events were missed, as those before the set was known. */
 function seeSlashers(id: Bytes, slasher: Bytes, pending: Bytes, block: BigInt): void {
   const set = OperatorSet.load(id)!;
+  // nearly always nothing has changed
+  if (set.slasher == slasher && set.pendingSlasher === null && pending == NO_ADDRESS) return;
   settleSlasher(set, block);
   set.slasher = slasher;
   if (pending == NO_ADDRESS) {
