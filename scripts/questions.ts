@@ -40,6 +40,17 @@ const answerSchema = z.object({
   errors: z.undefined().optional(),
 });
 
+const yieldSchema = z.object({
+  tiers: z.array(
+    z.object({
+      name: z.string(),
+      createdBlock: z.coerce.number(),
+      lastSyncBlock: z.coerce.number(),
+      seniorTranche: z.object({ rate: z.coerce.bigint() }),
+    }),
+  ),
+});
+
 const { values } = parseArgs({
   options: {
     running: { type: "boolean" },
@@ -133,17 +144,6 @@ function namesOf({ tiers, avss, accounts }: ChainFile): ReadonlyMap<string, stri
   ];
   return new Map(entries.map(([address, name]) => [address.toLowerCase(), name]));
 }
-
-const yieldSchema = z.object({
-  tiers: z.array(
-    z.object({
-      name: z.string(),
-      createdBlock: z.coerce.number(),
-      lastSyncBlock: z.coerce.number(),
-      seniorTranche: z.object({ rate: z.coerce.bigint() }),
-    }),
-  ),
-});
 
 /** The growth of stETH itself between a tier's first and last block, beside the senior's. */
 async function plainSteth({ url, contracts }: ChainFile, data: unknown): Promise<string> {
