@@ -1,7 +1,7 @@
 /** What is measured, what was aimed at, and whether it was reached. Pure. */
 import * as z from "zod";
 
-export const UNITS = ["gas", "gas per agent", "times", "blocks", "calls", "bytes", "ms", "MB"] as const;
+export const UNITS = ["gas", "gas per agent", "times", "blocks", "calls", "bytes", "ms", "MB", "events/s"] as const;
 export type Unit = (typeof UNITS)[number];
 
 export interface Figure {
@@ -10,7 +10,7 @@ export interface Figure {
   /** Agents of the tier; 0 where there is no tier. */
   readonly agents: number;
   readonly value: number;
-  /** `gas per agent` and `times` follow from gas that is measured; what comes after them is measured of the keeper. */
+  /** `gas per agent` and `times` follow from what is measured; units after them are of the keeper and of the data service. */
   readonly unit: Unit;
   /** The largest value that is good. */
   readonly target?: number;

@@ -2,6 +2,7 @@
 import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { CLASSES } from "./breakdown.ts";
+import { measureData } from "./data.ts";
 import { compare, type Figure, figureName, reached, type Snapshot, snapshot, toReport, toSnapshot } from "./figures.ts";
 import { measureKeeper } from "./keeper.ts";
 import type { Measured } from "./meter.ts";
@@ -74,11 +75,13 @@ async function main(): Promise<number> {
   let real: readonly Measured[] = [];
   if (options.mode === "full") {
     if (options.real) real = await full("real", say); // first: without cargo it fails at once, not after minutes
-    figures = [...(await full("local", say)), ...(await measureKeeper(say))];
+    figures = [...(await full("local", say)), ...(await measureKeeper(say)), ...(await measureData(say))];
     writeFileSync(PAGE, pageOf(figures, options.real ? real : undefined));
     say("docs/benchmarks.md is written.");
   } else if (options.mode === "keeper") {
     figures = await measureKeeper(say);
+  } else if (options.mode === "data") {
+    figures = await measureData(say);
   } else {
     const explained = (figure: Figure) =>
       options.explain.includes(figureName(figure)) || (options.explain.includes("missed") && reached(figure) === false);
