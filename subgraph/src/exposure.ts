@@ -1,7 +1,7 @@
 /**
  * What groups could take and what agents hold: no event carries these, because they move with EigenLayer's magnitudes and the
- * strategy's rate. A sync reads them where something has moved them or a new hour has begun, once a block; a call answers as of
- * the end of the block.
+ * strategy's rate. A sync reads them where something has moved them or a new hour has begun. A call answers as of the end of the
+ * block, and graph-node asks the chain once for the same call in a block.
  */
 import { Address, BigInt, ethereum } from "@graphprotocol/graph-ts";
 import { Agent, SlasherGroup, Tier, TierSet } from "../generated/schema";
@@ -14,14 +14,12 @@ const MAX_SETS = 32;
 /** Reads if needed. Changes `tier`, which the caller saves. */
 export function readExposures(tier: Tier, event: ethereum.Event): void {
   const block = event.block;
-  if (tier.exposureBlock.equals(block.number)) {
-    // read already, as of this block's end; the cover may have moved since
-    tier.exposureStale = false;
-    writeGroups(tier, tier.exposureTimestamp, event, null);
+  const last = tier.exposureTimestamp;
+  if (!tier.exposureStale && samePeriod(HOUR_MARK, last, block.timestamp)) {
+    // what was read in this block is as of its end, but the cover may have moved since
+    if (tier.exposureBlock.equals(block.number)) writeGroups(tier, last, event, null);
     return;
   }
-  const last = tier.exposureTimestamp;
-  if (!tier.exposureStale && samePeriod(HOUR_MARK, last, block.timestamp)) return;
   const risk = IRiskManager.bind(Address.fromBytes(tier.risk));
   const exposures = risk.try_exposures(false);
   const standings = risk.try_standings();
