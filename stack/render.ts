@@ -130,8 +130,8 @@ export function abisOf(manifest: string): string[] {
   return [...new Set(files.map(({ file }) => basename(file, ".json")))].sort();
 }
 
-/** A contract's ABI from the artifacts, ours before others'. */
-function abi(name: string): string {
+/** A contract's ABI (JSON) from the artifacts, ours before others'. */
+export function abiOf(name: string): string {
   const found = globSync(`artifacts/**/${name}.sol/${name}.json`, { cwd: ROOT });
   const inOther = found.length > 0 ? found : globSync(`artifacts/**/${name}.json`, { cwd: ROOT });
   const file = inOther.find((one) => one.startsWith(join("artifacts", "contracts"))) ?? inOther[0];
@@ -151,7 +151,7 @@ export async function compileSubgraph(
   const files = new Map<string, string>();
   for (const file of globSync("{schema.graphql,subgraph.yaml,src/**/*.ts}", { cwd: SUBGRAPH }).sort())
     files.set(file, readFileSync(join(SUBGRAPH, file), "utf8"));
-  for (const name of abisOf(manifest)) files.set(join("abis", `${name}.json`), abi(name));
+  for (const name of abisOf(manifest)) files.set(join("abis", `${name}.json`), abiOf(name));
   const hash = createHash("sha256");
   for (const tool of ["graph-cli", "graph-ts"]) hash.update(versionOf(tool));
   for (const [file, text] of files) hash.update(`\0${file}\0${text}`);
