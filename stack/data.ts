@@ -10,8 +10,8 @@ import { missingGraphNode } from "./graph-node.ts";
 import { chainOf, type LocalChain } from "./local.ts";
 import { compileSubgraph } from "./render.ts";
 import { untilSignal } from "./signals.ts";
-import { startStack } from "./start.ts";
-import { StackError } from "./types.ts";
+import { NotSynced, startStack } from "./start.ts";
+import { type Stack, StackError } from "./types.ts";
 
 const HELP = `Bulkhead's data beside a running "npm start -- --keep": real graph-node and Postgres, and the GraphQL gateway.
 
@@ -22,6 +22,9 @@ const HELP = `Bulkhead's data beside a running "npm start -- --keep": real graph
 
 What is indexed comes from the chain again at every start; logs are in .local/data/.`;
 
+const REPORT_MS = 20_000;
+/** No further in so long: something is wrong. */
+const STUCK_MS = 5 * 60_000;
 const FOLDER = join(ROOT, ".local", "data");
 
 export interface Data {
@@ -47,7 +50,7 @@ export async function startData({ rpcUrl, deployment, port, log }: DataOptions):
   try {
     log("graph-node and Postgres run; indexing ...");
     const begin = performance.now();
-    await stack.synced(undefined, 15 * 60_000);
+    await indexed(stack, log);
     log(`the whole chain is indexed (${((performance.now() - begin) / 1000).toFixed(1)} s)`);
     const gateway = await startGateway({
       subgraphUrl: stack.graphqlUrl,
@@ -73,6 +76,23 @@ export async function startData({ rpcUrl, deployment, port, log }: DataOptions):
   } catch (error) {
     await stack.close();
     throw error;
+  }
+}
+
+/** However long it takes, as long as it goes on. */
+async function indexed(stack: Stack, log: (line: string) => void): Promise<void> {
+  let last = -1;
+  let since = Date.now();
+  for (;;) {
+    try {
+      return await stack.synced(undefined, REPORT_MS);
+    } catch (error) {
+      if (!(error instanceof NotSynced)) throw error;
+      if (error.at !== last) since = Date.now();
+      else if (Date.now() - since > STUCK_MS) throw error;
+      last = error.at;
+      log(`indexed to block ${last} ...`);
+    }
   }
 }
 

@@ -143,6 +143,17 @@ const statusSchema = z.object({
   }),
 });
 
+/** It has not come to the block yet; nothing is known to be wrong. */
+export class NotSynced extends StackError {
+  /** Where it is; -1 where it does not answer. */
+  readonly at: number;
+
+  constructor(message: string, at: number) {
+    super(message);
+    this.at = at;
+  }
+}
+
 interface Wait {
   readonly graphqlUrl: string;
   readonly statusUrl: string;
@@ -154,12 +165,12 @@ interface Wait {
 async function synced({ graphqlUrl, statusUrl, rpcUrl, block, timeoutMs }: Wait): Promise<void> {
   const until = Date.now() + timeoutMs;
   const target = block ?? Number(await rpc(rpcUrl, "eth_blockNumber", []));
-  let at = "nowhere";
+  let at = -1;
   for (;;) {
     const meta = metaSchema.safeParse(await ask(graphqlUrl, "{ _meta { block { number hash } hasIndexingErrors } }"));
     if (meta.success) {
       const { number, hash } = meta.data.data._meta.block;
-      at = `block ${number}`;
+      at = number;
       // after a reorganisation the same number may still be of the branch that is gone
       if (number >= target && (hash === null || hash === (await hashOf(rpcUrl, number)))) return;
     }
@@ -177,8 +188,9 @@ async function synced({ graphqlUrl, statusUrl, rpcUrl, block, timeoutMs }: Wait)
       );
     }
     if (Date.now() > until)
-      throw new StackError(
-        `The subgraph has not come to block ${target} within ${timeoutMs / 1000} s (it is at ${at}). See graph-node.log.`,
+      throw new NotSynced(
+        `The subgraph has not come to block ${target} within ${timeoutMs / 1000} s (it ${at < 0 ? "does not answer" : `is at block ${at}`}). See graph-node.log.`,
+        at,
       );
     await sleep(POLL_MS);
   }
