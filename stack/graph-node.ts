@@ -36,6 +36,8 @@ const SETTINGS: NodeJS.ProcessEnv = {
   GRAPH_ETHEREUM_MAX_BLOCK_RANGE_SIZE: "50000",
   // after an error that may pass (no chain, no database) graph-node pauses for up to half an hour, which is for clusters
   GRAPH_SUBGRAPH_ERROR_RETRY_CEIL_SECS: "2",
+  // a machine may have RUST_BACKTRACE set: graph-node then unwinds its stack at every look-up that finds nothing
+  RUST_LIB_BACKTRACE: "0",
 };
 
 /** The binary, or undefined where npm has brought none. */

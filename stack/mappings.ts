@@ -40,7 +40,7 @@ export async function runMappingTests(
       return await new Promise<MappingTests>((resolve, reject) => {
         const child = spawn(command, ["test", "--skip-build", ...files], {
           cwd: folder,
-          env: { ...process.env, POSTGRES_URL: postgres.url },
+          env: { ...process.env, RUST_LIB_BACKTRACE: "0", POSTGRES_URL: postgres.url },
           stdio: ["ignore", "pipe", "pipe"],
         });
         if (child.pid !== undefined) guardian.watch(child.pid);

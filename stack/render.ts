@@ -163,7 +163,7 @@ export async function compileSubgraph(
   try {
     if (!existsSync(folder)) {
       const begin = performance.now();
-      options.log?.("compiling the subgraph (half a minute; once for each state of its sources) ...");
+      options.log?.("compiling the subgraph (some seconds; once for each state of its sources) ...");
       const half = `${folder}.half`;
       rmSync(half, { recursive: true, force: true });
       for (const [file, text] of files) {

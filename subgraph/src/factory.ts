@@ -243,6 +243,6 @@ export function handleAgentCreated(event: AgentCreated): void {
   AgentTemplate.createWithContext(event.params.agent, context(event.params.tier));
 }
 
-export function handleAuthorityUpdated(event: AuthorityUpdated): void {
+export function handleFactoryAuthorityUpdated(event: AuthorityUpdated): void {
   noteAuthority("TierFactory", event, event.params.authority);
 }

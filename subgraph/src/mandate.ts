@@ -14,7 +14,7 @@ import { noteAuthority } from "./governance";
 import { byte, eventId, tally, tierOf } from "./ids";
 import { applySetTerms } from "./sets";
 
-export function handleAuthorityUpdated(event: AuthorityUpdated): void {
+export function handleMandateAuthorityUpdated(event: AuthorityUpdated): void {
   noteAuthority("Mandate", event, event.params.authority);
 }
 

@@ -122,7 +122,7 @@ function noteAccount(kind: string, event: ethereum.Event, address: Address): voi
   entry.save();
 }
 
-export function handleAuthorityUpdated(event: AuthorityUpdated): void {
+export function handleRewardsAuthorityUpdated(event: AuthorityUpdated): void {
   noteAuthority("Rewards", event, event.params.authority);
 }
 

@@ -408,6 +408,6 @@ export function handleSlashAttributed(event: SlashAttributed): void {
 
 // ------------------------------------------------------------------------------------------------ governance
 
-export function handleAuthorityUpdated(event: AuthorityUpdated): void {
+export function handleRiskAuthorityUpdated(event: AuthorityUpdated): void {
   noteAuthority("RiskManager", event, event.params.authority);
 }

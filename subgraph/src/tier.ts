@@ -489,6 +489,6 @@ export function handleEntriesPaused(event: EntriesPaused): void {
   tierEvent(event, event.params.paused ? "ENTRIES_PAUSED" : "ENTRIES_UNPAUSED").save();
 }
 
-export function handleAuthorityUpdated(event: AuthorityUpdated): void {
+export function handleTierAuthorityUpdated(event: AuthorityUpdated): void {
   noteAuthority("Tier", event, event.params.authority);
 }
