@@ -58,6 +58,8 @@ export class ProgressWatch {
 export class Operation {
   readonly services: Services;
   readonly #views = new Map<string, ChainView>();
+  /** Blocks that root fields name, asked for once however many rows are below them. */
+  readonly #named = new Map<string, Promise<BlockRef>>();
   readonly #notes = new Set<string>();
   #pin: Promise<SubgraphHead> | undefined;
   #pinned: SubgraphHead | undefined;
@@ -117,11 +119,21 @@ export class Operation {
   async #block(constraint: BlockConstraint | undefined): Promise<BlockRef> {
     if (constraint?.hash === undefined && constraint?.number === undefined) return (await this.pin()).block;
     const at = constraint.hash === undefined ? Number(constraint.number) : { hash: constraint.hash };
+    const key = JSON.stringify(at);
+    let found = this.#named.get(key);
+    if (found === undefined) {
+      found = this.#blockAt(at);
+      this.#named.set(key, found);
+    }
+    return await found;
+  }
+
+  async #blockAt(at: number | { readonly hash: string }): Promise<BlockRef> {
     const header = await this.services.chain.header(at);
     if (header === undefined)
       throw gatewayError(
         "BLOCK_UNKNOWN",
-        `The chain has no block ${constraint.hash ?? constraint.number}: ask for one that it has.`,
+        `The chain has no block ${typeof at === "number" ? at : at.hash}: ask for one that it has.`,
       );
     return { number: header.number, hash: header.hash, timestamp: header.timestamp };
   }

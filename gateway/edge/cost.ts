@@ -30,6 +30,8 @@ export const WEIGHTS: Readonly<Record<string, number>> = {
   "AVS.whatIf": 400,
   "OperatorSet.whatIf": 400,
   "RedeemRequest.forecast": 100,
+  "Account.now": 100,
+  "Position.now": 5,
   "Series.maxInstantRedeem": 50,
   "Link.atStake": 20,
   "Query.gatewayStatus": 20,
@@ -82,7 +84,8 @@ export function costOf(
 
   const ofField = (node: FieldNode, parent: GraphQLNamedType | undefined | null): number => {
     const name = node.name.value;
-    // introspection has rules of its own (its depth), and reads no data
+    if (name === "__typename") return 1;
+    // introspection has rules of its own, and reads no data
     if (name.startsWith("__") || !(isObjectType(parent) || isInterfaceType(parent))) return 0;
     const field = parent.getFields()[name];
     if (field === undefined) return 0;

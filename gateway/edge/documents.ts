@@ -3,7 +3,17 @@ import { maxAliasesRule } from "@escape.tech/graphql-armor-max-aliases";
 import { maxDepthRule } from "@escape.tech/graphql-armor-max-depth";
 import { maxDirectivesRule } from "@escape.tech/graphql-armor-max-directives";
 import { maxTokensPlugin } from "@escape.tech/graphql-armor-max-tokens";
-import { type DocumentNode, GraphQLError, type GraphQLSchema, getOperationAST } from "graphql";
+import {
+  type ASTVisitor,
+  type DocumentNode,
+  GraphQLError,
+  type GraphQLSchema,
+  getOperationAST,
+  Kind,
+  type OperationDefinitionNode,
+  type SelectionSetNode,
+  type ValidationContext,
+} from "graphql";
 import type { Plugin } from "graphql-yoga";
 import type { GatewayLimits } from "../types.ts";
 import { costOf } from "./cost.ts";
@@ -70,6 +80,53 @@ function shapes({ depth, aliases, directives }: GatewayLimits): Plugin {
   return {
     onValidate({ addValidationRule }) {
       for (const rule of rules) addValidationRule(rule as Parameters<typeof addValidationRule>[0]);
+      addValidationRule(introspection);
+    },
+  };
+}
+
+/** Lists of introspection that lead from a type to others. */
+const LEADING = new Set(["fields", "inputFields", "interfaces", "possibleTypes"]);
+
+/**
+ * Introspection is answered in one go, which no deadline interrupts, and filters of filters are hundreds of thousands of
+ * fields. What tools send passes: the schema once, without aliases, and from none of its types on to the fields of another.
+ */
+function introspection(context: ValidationContext): ASTVisitor {
+  const seen = new Set<string>();
+  const refused = refusal(
+    "DEPTH_LIMIT",
+    400,
+    "Too much introspection at once: ask for __schema as tools do (once, no aliases), and for the fields of a field's " +
+      'type with a __type(name: "...") of its own.',
+  );
+  // led: whether a list was gone through; undefined outside of introspection. whole: inside of __schema
+  const walk = ({ selections }: SelectionSetNode, led: boolean | undefined, whole: boolean): void => {
+    for (const selection of selections) {
+      if (selection.kind === Kind.FRAGMENT_SPREAD) {
+        const name = selection.name.value;
+        const key = `${name} ${led} ${whole}`;
+        const fragment = seen.has(key) ? undefined : context.getFragment(name);
+        seen.add(key);
+        if (fragment) walk(fragment.selectionSet, led, whole);
+        continue;
+      }
+      if (selection.kind === Kind.INLINE_FRAGMENT) {
+        walk(selection.selectionSet, led, whole);
+        continue;
+      }
+      const name = selection.name.value;
+      const inside = whole || name === "__schema";
+      if (inside && selection.alias !== undefined) throw refused;
+      const leads = led !== undefined && LEADING.has(name);
+      if (led && leads) throw refused;
+      const begins = name === "__schema" || name === "__type" ? false : led;
+      if (selection.selectionSet) walk(selection.selectionSet, leads || begins, inside);
+    }
+  };
+  return {
+    OperationDefinition(operation: OperationDefinitionNode) {
+      walk(operation.selectionSet, undefined, false);
     },
   };
 }

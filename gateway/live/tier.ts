@@ -33,8 +33,20 @@ export interface Reach {
 
 const agentSchema = z.object({ stake: z.bigint(), exits: z.bigint() });
 
+/** What is known of a state already: an operation has one state of a tier, and asks for it with every row and alias. */
+const known = new WeakMap<TierState, Promise<readonly Reach[]>>();
+
 /** A_i and A_i·e of every agent, by the integers of the risk manager (SPEC section 4.1). */
-export async function reaches(view: ChainView, state: TierState): Promise<readonly Reach[]> {
+export function reaches(view: ChainView, state: TierState): Promise<readonly Reach[]> {
+  let found = known.get(state);
+  if (found === undefined) {
+    found = readReaches(view, state);
+    known.set(state, found);
+  }
+  return found;
+}
+
+async function readReaches(view: ChainView, state: TierState): Promise<readonly Reach[]> {
   const risk = view.interfaceOf("RiskManager");
   return await Promise.all(
     state.agents.map(async (agent) => {
