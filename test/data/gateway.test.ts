@@ -21,9 +21,12 @@ import { missingGraphNode } from "../../stack/graph-node.ts";
 import { startStack } from "../../stack/start.ts";
 import type { Stack } from "../../stack/types.ts";
 import {
+  as,
   big,
   books,
+  call,
   cash,
+  completeAll,
   depositEth,
   ETH,
   finalise,
@@ -32,6 +35,7 @@ import {
   request,
   slash,
   type Tier,
+  throughLido,
   total,
   user,
   WAD,
@@ -220,15 +224,16 @@ describe("the gateway", { skip: missingGraphNode() ?? false, timeout: 600_000 },
   };
   const height = () => world.provider.getBlockNumber();
   /** Takes the chain back to a mark, by a branch that is longer: graph-node believes no other. */
-  const takeBack = async (back: Awaited<ReturnType<typeof mark>>, marked: number) => {
-    await back({ blocks: (await height()) - marked + 1 });
+  const takeBack = async (back: Awaited<ReturnType<typeof mark>>, marked: number, first?: () => Promise<void>) => {
+    const blocks = (await height()) - marked + 1;
+    await back({ blocks, ...(first === undefined ? {} : { before: first }) });
     await stack.synced();
   };
   const provenance = ({ extensions }: Answer) => {
     assert.ok(extensions);
     return extensions.bulkhead;
   };
-  const until = async (what: string, done: () => Promise<boolean>, seconds = 30): Promise<void> => {
+  const until = async (what: string, done: () => Promise<boolean>, seconds = 90): Promise<void> => {
     for (const end = Date.now() + seconds * 1_000; Date.now() < end; await sleep(50)) if (await done()) return;
     assert.fail(`It did not come to pass within ${seconds} s: ${what}.`);
   };
@@ -509,6 +514,34 @@ describe("the gateway", { skip: missingGraphNode() ?? false, timeout: 600_000 },
       assert.equal(get(await told(tier.senior, requestId), "status"), "SETTLED");
     });
 
+    it("a senior request beyond what is at hand: not before the withdrawal that it needs, and then with its last wei", async () => {
+      const alice = user(world, 1);
+      const shares = (await big(tier.senior, "balanceOf", alice.address)) / 2n;
+      const requestId = await request(tier, tier.senior, alice, shares);
+      const first = await told(tier.senior, requestId);
+      assert.equal(get(first, "status"), "WAITING_FOR_MONEY");
+      const missing = amount(first, "missing");
+      assert.ok(missing > ETH);
+      const stakes = as(tier.stakes, world.local.signers.keeper);
+      // one keeper's transaction an agent
+      for (const _ of tier.agents) await send(stakes, "unbond").catch(() => undefined);
+      const second = await told(tier.senior, requestId);
+      const at = z.number().parse(get(second, "earliestBlock"));
+      const delay = Number(await big(tier.risk, "withdrawalDelay"));
+      assert.ok(at >= z.number().parse(get(first, "earliestBlock")));
+      assert.ok(at - (await height()) <= delay + 1);
+      await goTo(at);
+      await assert.rejects(call(stakes, "complete", 0, 0), "the withdrawal was ready before it was told");
+      assert.equal(get(await told(tier.senior, requestId), "status"), "WAITING_FOR_MONEY");
+      await mine(world, 1);
+      await completeAll(world, tier);
+      await throughLido(world, tier);
+      const last = await told(tier.senior, requestId);
+      assert.equal(get(last, "status"), "READY");
+      assert.equal(amount(last, "missing"), 0n);
+      assert.equal(await keeperFinalises(tier.senior), 0n);
+    });
+
     it("junior money that covers what slashers could take waits for cover, and does not leave when it is mature", async () => {
       const bob = user(world, 0);
       const shares = await big(tier.junior, "balanceOf", bob.address);
@@ -597,6 +630,30 @@ describe("the gateway", { skip: missingGraphNode() ?? false, timeout: 600_000 },
       assert.equal(get(losses.events[0], "data", "lossBooked", "slashed"), true);
       assert.equal(get(high.events.at(-1), "data", "utilisation", "tier", "name"), "Careful");
       await takeBack(back, marked);
+    });
+
+    it("announce a reorganisation with the block from which events are void, and tell the new ones", async () => {
+      await stack.synced();
+      const back = await mark(world.chain.url);
+      const fork = await height();
+      const syncs = await subscribe("subscription { synced { block } }");
+      const reorgs = await subscribe("subscription { reorganised { fromBlock head { number hash } } }");
+      await send(tier.tier, "sync");
+      await send(tier.tier, "sync");
+      await until("the first branch was told", async () => syncs.events.length === 2);
+      await takeBack(back, fork, async () => {
+        await send(tier.tier, "sync");
+      });
+      await until("the reorganisation was told", async () => reorgs.events.length === 1);
+      await until("the new branch was told", async () => syncs.events.length === 3);
+      await sleep(300);
+      await Promise.all([syncs.close(), reorgs.close()]);
+      assert.equal(reorgs.events.length, 1);
+      assert.equal(syncs.events.length, 3);
+      const from = z.number().parse(get(reorgs.events[0], "data", "reorganised", "fromBlock"));
+      // at most what was told of the old branch is void, and nothing of it is left standing
+      assert.ok(from <= fork + 1, `${from} leaves an event of block ${fork + 1} standing`);
+      assert.equal(amount(syncs.events[2], "data", "synced", "block"), BigInt(fork + 1));
     });
 
     it("of a tier that does not exist are refused", async () => {
