@@ -17,7 +17,7 @@ export function readExposures(tier: Tier, event: ethereum.Event): void {
   const last = tier.exposureTimestamp;
   if (!tier.exposureStale && samePeriod(HOUR_MARK, last, block.timestamp)) {
     // what was read in this block is as of its end, but the cover may have moved since
-    if (tier.exposureBlock.equals(block.number)) writeGroups(tier, last, event, null);
+    if (tier.exposureBlock.equals(block.number)) writeGroups(tier, last, event, true, null);
     return;
   }
   const risk = IRiskManager.bind(Address.fromBytes(tier.risk));
@@ -25,6 +25,7 @@ export function readExposures(tier: Tier, event: ethereum.Event): void {
   const standings = risk.try_standings();
   // EigenLayer cannot be read: what was read last stands, and is still stale
   if (exposures.reverted || standings.reverted) return;
+  const again = tier.exposureBlock.equals(block.number);
   tier.exposureBlock = block.number;
   tier.exposureTimestamp = block.timestamp;
   tier.unapprovedExposure = exposures.value.unapproved;
@@ -36,23 +37,33 @@ export function readExposures(tier: Tier, event: ethereum.Event): void {
     agent.save();
     noteAgent(agent, event);
   }
-  writeGroups(tier, last, event, exposures.value);
+  writeGroups(tier, last, event, again, exposures.value);
 }
 
-/** Writes groups' exposures, where they were read now, and what covers them. */
+/**
+ * Writes groups' exposures, where they were read now, and what covers them. A keeper's transaction syncs dozens of times in one
+ * block: `again`, a group is written only where something of it has moved since.
+ */
 function writeGroups(
   tier: Tier,
   last: BigInt,
   event: ethereum.Event,
+  again: boolean,
   read: IRiskManager__exposuresResultValue0Struct | null,
 ): void {
+  const covered = again && tier.exposureCover.equals(tier.cover);
+  if (covered && read == null) return;
+  tier.exposureCover = tier.cover;
   for (let i = 0; i < MAX_SETS; i++) {
     if (TierSet.load(byte(tier.id, i)) == null) break;
     const group = SlasherGroup.load(byte(tier.id, i));
     if (group == null) continue;
     if (read != null) {
-      group.exposure = read.current[i];
-      group.worst = !read.worst.rightShift(u8(i)).bitAnd(ONE).isZero();
+      const exposure = read.current[i];
+      const worst = !read.worst.rightShift(u8(i)).bitAnd(ONE).isZero();
+      if (covered && worst == group.worst && exposure.equals(group.exposure)) continue;
+      group.exposure = exposure;
+      group.worst = worst;
     }
     group.coverRatio = coverRatio(tier.cover, group.exposure);
     group.save();

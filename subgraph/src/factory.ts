@@ -110,6 +110,7 @@ function newTier(id: Bytes, event: ethereum.Event): Tier {
   tier.cumulativeUpkeepFeeETH = ZERO;
   tier.cumulativeUpkeepGas = ZERO;
   tier.exposureBlock = ZERO;
+  tier.exposureCover = ZERO;
   tier.exposureTimestamp = ZERO;
   tier.unapprovedExposure = ZERO;
   tier.exposureStale = true;
