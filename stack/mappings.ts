@@ -18,7 +18,10 @@ export interface MappingTests {
   readonly output: string;
 }
 
-/** Runs all of them, or those of the given files (`tests/NAME.test.json`), at the manifest's placeholder addresses. */
+/**
+ * Runs all of them, or those of the given files (`tests/NAME.test.json`), at the manifest's placeholder addresses. They share
+ * graph-node's cache of calls: the same call in a block of the same number and time needs the same answer in every file.
+ */
 export async function runMappingTests(
   files: readonly string[] = [],
   log: (line: string) => void = () => {},
@@ -31,6 +34,7 @@ export async function runMappingTests(
   chmodSync(folder, 0o755);
   const guardian = startGuardian();
   guardian.folder(folder);
+  const awake = setInterval(() => {}, 60_000); // nothing else keeps this process: Postgres and the guardian do not
   try {
     cpSync(compiled, folder, { recursive: true });
     cpSync(join(SUBGRAPH, "tests"), join(folder, "tests"), { recursive: true });
@@ -61,6 +65,7 @@ export async function runMappingTests(
       await postgres.kill();
     }
   } finally {
+    clearInterval(awake);
     await guardian.close();
     rmSync(folder, { recursive: true, force: true });
   }
