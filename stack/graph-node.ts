@@ -34,6 +34,8 @@ const SETTINGS: NodeJS.ProcessEnv = {
   ETHEREUM_POLLING_INTERVAL: "500",
   // and whole stories of 500,000 empty blocks cost it nothing
   GRAPH_ETHEREUM_MAX_BLOCK_RANGE_SIZE: "50000",
+  // it writes at least so often (seconds, 300 by default), and only what is written is seen: so one sees that it goes on
+  GRAPH_STORE_WRITE_BATCH_DURATION: "5",
   // after an error that may pass (no chain, no database) graph-node pauses for up to half an hour, which is for clusters
   GRAPH_SUBGRAPH_ERROR_RETRY_CEIL_SECS: "2",
   // a machine may have RUST_BACKTRACE set: graph-node then unwinds its stack at every look-up that finds nothing
