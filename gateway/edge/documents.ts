@@ -17,6 +17,7 @@ import {
 import type { Plugin } from "graphql-yoga";
 import type { GatewayLimits } from "../types.ts";
 import { costOf } from "./cost.ts";
+import { Load } from "./load.ts";
 import { type RefusalCode, refusal } from "./refusal.ts";
 
 const refuse = (code: RefusalCode, message: string) => [
@@ -25,8 +26,8 @@ const refuse = (code: RefusalCode, message: string) => [
   },
 ];
 
-export function documentLimits(limits: GatewayLimits): Plugin[] {
-  return [parsing(), tokens(limits), shapes(limits), costs(limits)];
+export function documentLimits(limits: GatewayLimits, clientHeader?: string): Plugin[] {
+  return [parsing(), tokens(limits), shapes(limits), costs(limits, new Load(limits.cost, clientHeader))];
 }
 
 /** What the parser throws becomes an error with a code: a stack that overflows, too. */
@@ -138,8 +139,11 @@ interface Operation {
   readonly variableValues?: unknown;
 }
 
-function costs(limits: GatewayLimits): Plugin {
-  const check = ({ schema, document, operationName, variableValues }: Operation): void => {
+/** A subscription is answered again with every event: each answer may cost this part of what an operation may. */
+const EVENT_PART = 10;
+
+function costs(limits: GatewayLimits, load: Load): Plugin {
+  const check = ({ schema, document, operationName, variableValues }: Operation): number => {
     const operation = getOperationAST(document, operationName);
     if (!operation) {
       throw refusal(
@@ -161,17 +165,30 @@ function costs(limits: GatewayLimits): Plugin {
           "order by id, and go on with where: {id_gt: LAST_ID}; /csv has whole tables.",
       );
     }
-    if (fields > limits.cost) {
+    const allowed = operation.operation === "subscription" ? Math.ceil(limits.cost / EVENT_PART) : limits.cost;
+    if (fields > allowed) {
       throw refusal(
         "COST_LIMIT",
         400,
-        `The answer could have ${fields.toLocaleString("en")} fields, ${limits.cost.toLocaleString("en")} are allowed: ` +
+        `The answer could have ${fields.toLocaleString("en")} fields, ${allowed.toLocaleString("en")} are allowed: ` +
           "give inner lists a smaller first (it is 100 where it is not given), or split the query.",
       );
     }
+    return fields;
   };
   return {
-    onExecute: ({ args }) => check(args as Operation),
-    onSubscribe: ({ args }) => check(args as Operation),
+    onExecute({ args, executeFn, setExecuteFn }) {
+      const fields = check(args as Operation);
+      const { request } = args.contextValue as { readonly request: Request };
+      setExecuteFn(async (given: unknown) => {
+        const leave = load.enter(request, args.contextValue, fields);
+        try {
+          return await executeFn(given as Parameters<typeof executeFn>[0]);
+        } finally {
+          leave();
+        }
+      });
+    },
+    onSubscribe: ({ args }) => void check(args as Operation),
   };
 }

@@ -57,7 +57,7 @@ export function createEdge(options: GatewayOptions, extras: EdgeExtras = {}): Ed
     routes(),
     requestParser(limits),
     ...(options.persisted === undefined ? [] : [persistedDocuments(options.persisted.folder, options.persisted.only)]),
-    ...documentLimits(limits),
+    ...documentLimits(limits, clientHeader),
     subscriptions.plugin,
     useExecutionCancellation() as Plugin,
     timeout(limits.timeoutMs),

@@ -17,6 +17,7 @@ export type RefusalCode =
   | "PARSE_FAILED"
   | "TIMEOUT"
   | "RATE_LIMIT"
+  | "BUSY"
   | "SUBSCRIPTION_LIMIT"
   | "PERSISTED_ONLY"
   | "PERSISTED_NOT_FOUND"

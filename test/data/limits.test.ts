@@ -1,11 +1,13 @@
 /** Limits of documents that need no subgraph to be shown: what an operation may cost, and how much introspection is answered. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { setImmediate } from "node:timers/promises";
 import { buildSchema, getIntrospectionQuery, parse } from "graphql";
-import { createYoga } from "graphql-yoga";
+import { createSchema, createYoga } from "graphql-yoga";
 import { DEFAULT_LIMITS } from "../../gateway/config.ts";
 import { costOf } from "../../gateway/edge/cost.ts";
 import { documentLimits } from "../../gateway/edge/documents.ts";
+import { timeout } from "../../gateway/edge/timeout.ts";
 
 const schema = buildSchema(`
   type Query { tiers(first: Int = 100, where: Tier_filter): [Tier!]! accounts(first: Int = 100): [Account!]! }
@@ -36,17 +38,65 @@ describe("cost of an operation", () => {
   });
 });
 
+type Yoga = Pick<ReturnType<typeof createYoga>, "fetch">;
+
+async function ask(yoga: Yoga, query: string, client = "192.0.2.1"): Promise<{ status: number; code: unknown }> {
+  const response = await yoga.fetch("http://localhost/graphql", {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-real-ip": client },
+    body: JSON.stringify({ query }),
+  });
+  const { errors } = (await response.json()) as { errors?: { extensions?: { code?: unknown } }[] };
+  return { status: response.status, code: errors?.[0]?.extensions?.code };
+}
+
+describe("what is answered at the same time", () => {
+  /** Answers wait until they are let go; each costs all that one operation may. */
+  const slow = (timeoutMs?: number) => {
+    let letGo: () => void = () => {};
+    const gone = new Promise<[]>((done) => {
+      letGo = () => done([]);
+    });
+    const yoga = createYoga({
+      schema: createSchema({ typeDefs: "type Query { wait: [Int!]! }", resolvers: { Query: { wait: () => gone } } }),
+      logging: false,
+      plugins: [
+        ...documentLimits({ ...DEFAULT_LIMITS, cost: 1 }, "x-real-ip"),
+        ...(timeoutMs === undefined ? [] : [timeout(timeoutMs)]),
+      ],
+    });
+    return { yoga, letGo };
+  };
+
+  it("five of the largest operations of one client and no more; others are answered, and he is again afterwards", async () => {
+    const { yoga, letGo } = slow();
+    const first = Array.from({ length: 5 }, () => ask(yoga, "{ wait }"));
+    await setImmediate();
+    assert.deepEqual(await ask(yoga, "{ wait }"), { status: 429, code: "BUSY" });
+    const other = ask(yoga, "{ wait }", "192.0.2.2");
+    letGo();
+    for (const { status } of await Promise.all([...first, other])) assert.equal(status, 200);
+    assert.equal((await ask(yoga, "{ wait }")).status, 200);
+  });
+
+  it("twenty of all clients; who comes then is told to come back", async () => {
+    const { yoga, letGo } = slow();
+    const first = Array.from({ length: 20 }, (_, i) => ask(yoga, "{ wait }", `192.0.2.${i}`));
+    await setImmediate();
+    assert.deepEqual(await ask(yoga, "{ wait }", "192.0.2.99"), { status: 503, code: "BUSY" });
+    letGo();
+    await Promise.all(first);
+  });
+
+  it("an operation that was given up makes room", async () => {
+    const { yoga } = slow(20);
+    for (let i = 0; i < 6; i++) assert.equal((await ask(yoga, "{ wait }")).code, "TIMEOUT");
+  });
+});
+
 describe("introspection", () => {
   const yoga = createYoga({ schema, logging: false, plugins: documentLimits(DEFAULT_LIMITS) });
-  const codeOf = async (query: string): Promise<unknown> => {
-    const response = await yoga.fetch("http://localhost/graphql", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ query }),
-    });
-    const { errors } = (await response.json()) as { errors?: { extensions?: { code?: unknown } }[] };
-    return errors?.[0]?.extensions?.code;
-  };
+  const codeOf = async (query: string): Promise<unknown> => (await ask(yoga, query)).code;
 
   it("as tools send it is answered, whatever they ask for", async () => {
     for (const query of [
