@@ -121,7 +121,7 @@ export const LIVE_TYPES = /* GraphQL */ `
     juniorRate: BigInt
     "Premium base rate rT (WAD a year)."
     baseRate: BigInt
-    "Premium rate p that rules at this U (WAD a year)."
+    "Premium rate p that rules at this U (WAD a year); 0 while a Deficit is open."
     premiumRate: BigInt
     "Most that the senior tranche takes now (wei)."
     seniorMaxDeposit: BigInt
