@@ -244,7 +244,7 @@ export async function csvResponse(url: URL, options: CsvOptions, services: CsvSe
   } catch (error) {
     if (error instanceof CsvError) return refusalResponse(error.code, error.status, error.message);
     services.onFailure(error);
-    return refusalResponse("UPSTREAM_FAILED", 502, "The subgraph did not answer: see /ready, and try again later.");
+    return refusalResponse("UPSTREAM_FAILED", 502, "The subgraph gives no data now: /ready says why. Try again later.");
   }
 }
 

@@ -107,7 +107,6 @@ const HEAD = (parse(`{ ${HEAD_KEY}: _meta { ${META} } }`).definitions[0] as Oper
 
 /** An operation that goes to graph-node whole. */
 export interface WholeOperation {
-  readonly text: string;
   readonly document: DocumentNode;
   readonly variables: readonly string[];
   /** The blocks that its root fields name, as far as they do. */
@@ -181,7 +180,6 @@ function analyse(
     ),
   });
   return {
-    text,
     document: parse(text, { noLocation: true }),
     variables: (operation.variableDefinitions ?? []).map(({ variable }) => variable.name.value),
     blocks: (variables) => blocksOf(roots, variables),
