@@ -26,6 +26,15 @@ export async function runMappingTests(
   files: readonly string[] = [],
   log: (line: string) => void = () => {},
 ): Promise<MappingTests> {
+  const awake = setInterval(() => {}, 60_000); // compiler, Postgres and guardian keep no process from ending
+  try {
+    return await run(files, log);
+  } finally {
+    clearInterval(awake);
+  }
+}
+
+async function run(files: readonly string[], log: (line: string) => void): Promise<MappingTests> {
   const command = findGraphNode();
   if (command === undefined) throw new StackError(missingGraphNode() ?? "");
   if (!existsSync(join(SUBGRAPH, "tests"))) throw new StackError(`There are no tests in ${SUBGRAPH}.`);
@@ -34,7 +43,6 @@ export async function runMappingTests(
   chmodSync(folder, 0o755);
   const guardian = startGuardian();
   guardian.folder(folder);
-  const awake = setInterval(() => {}, 60_000); // nothing else keeps this process: Postgres and the guardian do not
   try {
     cpSync(compiled, folder, { recursive: true });
     cpSync(join(SUBGRAPH, "tests"), join(folder, "tests"), { recursive: true });
@@ -65,7 +73,6 @@ export async function runMappingTests(
       await postgres.kill();
     }
   } finally {
-    clearInterval(awake);
     await guardian.close();
     rmSync(folder, { recursive: true, force: true });
   }
