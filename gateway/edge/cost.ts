@@ -1,6 +1,6 @@
 /**
  * What an operation may cost at most, before anything is asked: each field counts one for every time that it can be in the
- * answer, so page sizes multiply. Pure.
+ * answer, so page sizes multiply, and each row that it skips. Pure.
  */
 import {
   type ArgumentNode,
@@ -103,7 +103,14 @@ export function costOf(
       pages.push({ field: name, size });
     } else if (many) size = LIST;
     const own = weights[`${parent.name}.${name}`] ?? 1;
-    return Math.max(size, 1) * (own + ofSet(node.selectionSet, type));
+    return skipped(node) + Math.max(size, 1) * (own + ofSet(node.selectionSet, type));
+  };
+
+  /** Rows that are skipped are read all the same. */
+  const skipped = (node: FieldNode): number => {
+    const argument = node.arguments?.find((arg) => arg.name.value === "skip");
+    const rows = numberOf(argument, variables, operation);
+    return Number.isNaN(rows) ? 0 : Math.max(rows, 0);
   };
 
   const root = schema.getRootType(operation.operation);

@@ -10,7 +10,7 @@ import { documentLimits } from "../../gateway/edge/documents.ts";
 import { timeout } from "../../gateway/edge/timeout.ts";
 
 const schema = buildSchema(`
-  type Query { tiers(first: Int = 100, where: Tier_filter): [Tier!]! accounts(first: Int = 100): [Account!]! }
+  type Query { tiers(first: Int = 100, skip: Int = 0, where: Tier_filter): [Tier!]! accounts(first: Int = 100): [Account!]! }
   input Tier_filter { id: ID agent_: Agent_filter and: [Tier_filter] }
   input Agent_filter { id: ID tier_: Tier_filter }
   type Tier { id: ID! agents(first: Int = 100): [Agent!]! }
@@ -30,6 +30,10 @@ describe("cost of an operation", () => {
   it("__typename counts like any field: under names of its own it fills an answer as well", () => {
     // 1,000 rows of the row itself and three names
     assert.equal(cost("{ tiers(first: 1000) { a: __typename b: __typename c: __typename } }"), 4_000);
+  });
+
+  it("a row that is skipped is read all the same", () => {
+    assert.equal(cost("{ tiers(first: 10, skip: 90000) { id } }"), 90_020);
   });
 
   it("an account's state of now weighs a question to graph-node and to the chain", () => {
