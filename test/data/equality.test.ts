@@ -21,7 +21,8 @@ import { openStage, type Stage } from "./random/stage.ts";
 import { readAll } from "./random/subgraph.ts";
 import { compareTotals } from "./random/totals.ts";
 
-const SEED = Number(process.env.DATA_SEED ?? Math.floor(Math.random() * 2 ** 31));
+/** One run for everybody; another number is another run. */
+const SEED = Number(process.env.DATA_SEED ?? 7);
 const STEPS = Number(process.env.DATA_STEPS ?? 2_000);
 /** A slow machine is no failure. */
 const PATIENCE_MS = 900_000;

@@ -594,7 +594,7 @@ const strays: Move = async (stage, dice) => {
     const give = paying(ETH / 10n, step(who, steth, faces.lido, "submit", ZeroAddress));
     return [
       give,
-      step(who, steth, faces.lido, "approve", tier.module, MaxUint256),
+      step(who, steth, faces.lido, "transfer", tier.module, ETH / 11n),
       step(who, tier.stakes, faces.stakes, "creditLoose"),
     ];
   }

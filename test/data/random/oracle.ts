@@ -234,7 +234,15 @@ function compareRisk(scene: Scene, tier: string, risk: string, q: Questions, c: 
         const eigen = (fn: string, args: readonly unknown[], then: (result: Result) => void) =>
           q.ask(allocationManager, faces.allocationManager, fn, args, then);
         eigen("getMaxMagnitude", [agent, strategy], ([m]) => c.same("Agent", agent, "magnitude", big(m)));
-        eigen("getEncumberedMagnitude", [agent, strategy], ([m]) => c.same("Agent", agent, "encumbered", big(m)));
+        // a decrease that is over frees magnitude in EigenLayer's view at once; its event comes when somebody clears it
+        eigen("getEncumberedMagnitude", [agent, strategy], ([m]) =>
+          c.equal(
+            "Agent.encumbered",
+            agent,
+            true,
+            big(m) <= BigInt(String(c.all("Agent").get(agent)?.encumbered ?? -1)),
+          ),
+        );
         for (let j = 0; j < Number(big(a.getValue("links"))); j++)
           at("link", [i, j], ([set, link]) => {
             const id = bytes(agent, big(set), 1);

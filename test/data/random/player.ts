@@ -1,5 +1,5 @@
 /** Plays moves on a chain: several transactions a block, days between some blocks, and a count of what succeeded. */
-import { MaxUint256, ZeroAddress } from "ethers";
+import { ZeroAddress } from "ethers";
 import * as z from "zod";
 import { attachTier, configureTier } from "../../../deploy/protocol.ts";
 import { randomStream } from "../../../economics/random.ts";
@@ -7,7 +7,7 @@ import { ETH, WAD } from "../../integration/world.ts";
 import { mark } from "../../keeper/reorg.ts";
 import { agentsOf, anyMove, Dice, disaster, live, type Move, moves, opensTier, type Step, step } from "./moves.ts";
 import { type Block, blockOf, type Log, logsOf } from "./node.ts";
-import { copyOf, remember, type Stage } from "./stage.ts";
+import { copyOf, OPEN_SERVICES, remember, type Stage, type TierOf } from "./stage.ts";
 
 const GAS = 5_000_000n;
 const BLOCK_GAS = 40_000_000n;
@@ -39,6 +39,8 @@ export class Player {
   readonly done = new Map<string, number>();
   readonly refused = new Map<string, number>();
   #transactions = 0;
+  /** On a branch that will be lost no thousands of blocks pass at once: nobody's reorganisations are so deep. */
+  #near = false;
 
   constructor(stage: Stage, seed: number) {
     this.stage = stage;
@@ -128,7 +130,7 @@ export class Player {
   async #rest(): Promise<void> {
     const { dice } = this;
     const roll = dice.whole(1, 100);
-    if (roll <= 60) await this.stage.node.rpc("evm_increaseTime", dice.whole(12, 3_600));
+    if (roll <= 60 || this.#near) await this.stage.node.rpc("evm_increaseTime", dice.whole(12, 3_600));
     else if (roll <= 90) await this.pass(dice.whole(1, 20) / 24);
     else if (roll <= 97) await this.pass(dice.whole(1, 4));
     else await this.pass(dice.whole(8, 16));
@@ -167,17 +169,19 @@ export class Player {
     if (giver) {
       const submit = step(giver, addresses.steth, faces.lido, "submit", ZeroAddress);
       await this.send([
-        { ...submit, value: ETH },
-        step(giver, addresses.steth, faces.lido, "approve", one.module, MaxUint256),
+        { ...submit, value: ETH / 100n },
+        step(giver, addresses.steth, faces.lido, "transfer", one.module, ETH / 200n),
         step(giver, one.stakes, faces.stakes, "creditLoose"),
       ]);
       await this.#redeploy();
     }
-    for (let round = 0; round < 3; round++)
+    for (let round = 0; round < 4; round++)
       for (const { index, removed } of one.agents) {
         if (removed) continue;
+        // the limit falls by the second while gains vest
         const limit = await node.big(one.stakes, faces.stakes, "deployLimit", index);
-        if (limit > 0n) await this.send([step(people.keeper, one.stakes, faces.stakes, "deploy", index, limit)]);
+        if (limit > 0n)
+          await this.send([step(people.keeper, one.stakes, faces.stakes, "deploy", index, (limit * 9_999n) / 10_000n)]);
         for (let link = 0; link < 5; link++) {
           const found = await node.views([{ to: one.risk, face: faces.risk, fn: "link", args: [index, link] }]);
           const target = found[0]?.[1]?.getValue("target");
@@ -207,6 +211,7 @@ export class Player {
         if (held > 0n) await this.send([step(who, series.address, faces.token, "requestRedeem", held / 3n, who, who)]);
       }
     }
+    await this.#climb(doomed);
     await this.ruin(2);
     memory.ruined = true;
     const [payer] = people.holders;
@@ -225,15 +230,32 @@ export class Player {
     await this.play(40);
   }
 
+  /** Sets that a decrease of an allocation leaves in part: the ladder leaves one, and takes all stake from the other. */
+  async #climb(tier: TierOf): Promise<void> {
+    const { faces, people, services } = this.stage;
+    const { terms, mandate, allocator, risk } = tier;
+    const refusing = services[OPEN_SERVICES];
+    if (!terms || !refusing) return;
+    const agents = terms.agents.map(({ targets, ...agent }) => ({
+      ...agent,
+      targets: targets.map(({ set, magnitude }) => ({ set, magnitude: magnitude / 2n })),
+    }));
+    await this.send([step(people.curator, mandate, faces.mandate, "tighten", { ...terms, releases: 0, agents })]);
+    for (const link of [0, 1])
+      await this.send([step(people.keeper, allocator, faces.allocator, "deallocate", 0, link)]);
+    await this.send([step(people.outside, refusing.avs, faces.avs, "setBehaviour", 0, 1)]);
+    for (const group of [0, 1]) await this.send([step(people.guardian, risk, faces.risk, "quarantine", group)]);
+    for (const link of [1, 0])
+      await this.send([{ ...step(people.keeper, allocator, faces.allocator, "unwind", 0, link), gas: LADDER_GAS }]);
+  }
+
   /** The guardian quarantines everything of a tier, and the ladder is climbed as far as it goes. */
   async #unwind(tier: number): Promise<void> {
     const one = this.stage.memory.tiers[tier];
     if (!one) return;
-    const { faces, people, services } = this.stage;
+    const { faces, people } = this.stage;
     for (const { index } of await agentsOf(this.stage, one))
       await this.send([step(people.keeper, one.allocator, faces.allocator, "deleverage", index)]);
-    const refusing = services[1];
-    if (refusing) await this.send([step(people.outside, refusing.avs, faces.avs, "setBehaviour", 0, 1)]);
     for (let set = 0; set < 3; set++) await this.send([step(people.guardian, one.risk, faces.risk, "quarantine", set)]);
     for (let rung = 0; rung < 2; rung++)
       for (const { index, links } of await agentsOf(this.stage, one))
@@ -241,7 +263,6 @@ export class Player {
           await this.send([
             { ...step(people.keeper, one.allocator, faces.allocator, "unwind", index, link), gas: LADDER_GAS },
           ]);
-    if (refusing) await this.send([step(people.outside, refusing.avs, faces.avs, "setBehaviour", 0, 0)]);
   }
 
   /** Loose tokens go back to work wherever they may. */
@@ -251,7 +272,7 @@ export class Player {
       const loose = await node.big(tier.module, faces.module, "value");
       if (loose === 0n) continue;
       for (const { index } of await agentsOf(this.stage, tier))
-        await this.send([step(people.keeper, tier.stakes, faces.stakes, "redeploy", index, loose / 10n)]);
+        await this.send([step(people.keeper, tier.stakes, faces.stakes, "redeploy", index, loose)]);
     }
   }
 
@@ -276,6 +297,7 @@ export class Player {
     await this.send([
       step(people.curator, careful.rewards, faces.rewards, "setOperatorFee", careful.agents[0]?.address, 1_600),
     ]);
+    await this.send([step(people.curator, careful.rewards, faces.rewards, "setProtocolFee", 1_000)]);
     await this.until("propose", moves.mandates);
     for (let i = 0; i < 8; i++) await this.move(moves.pays);
     await this.stake(0);
@@ -324,8 +346,11 @@ export class Player {
       await this.until(kind, FOR_KIND[kind] ?? moves.guards);
     for (const kind of ["labelRole", "setRoleAdmin", "setTargetClosed", "accept", "decline", "setTargetFunctionRole"])
       await this.until(kind, moves.governs, 40);
-    // the fee counts now
-    for (let i = 0; i < 4; i++) await this.move(moves.pays);
+    await this.send([step(people.keeper, careful.rewards, faces.rewards, "applyFee", ZeroAddress)]);
+    // fees count now
+    const paid = () => memory.claims.some(({ tier }) => tier === careful.rewards);
+    memory.claims = [];
+    for (let i = 0; i < 40 && !paid(); i++) await this.move(moves.pays);
     await this.pass(60);
     for (let i = 0; i < 12; i++) await this.move(moves.harvests);
     await this.#claimPay();
@@ -359,7 +384,9 @@ export class Player {
     const memory = copyOf(stage.memory);
     const from = await this.head();
     const back = await mark(stage.node.url);
+    this.#near = true;
     await lost();
+    this.#near = false;
     const old = await this.head();
     await seen();
     stage.memory = memory;

@@ -33,6 +33,8 @@ interface Position {
   seconds: bigint;
   secondsIndex: bigint;
   touches: bigint;
+  /** Number of the event that touched it last. */
+  touched: number;
 }
 
 interface Request {
@@ -80,6 +82,8 @@ interface Tier {
   baseRate: bigint;
   utilisation: bigint;
   lastSync: bigint;
+  /** Number of the last Synced event. */
+  synced: number;
   deficit: boolean;
   readonly totals: Record<string, bigint>;
   syncs: number;
@@ -96,12 +100,14 @@ export class Replay {
   readonly #series = new Map<string, Series>();
   readonly #tiers = new Map<string, Tier>();
   readonly #c: Comparison;
+  #order = 0;
 
   constructor(events: readonly Event[], c: Comparison) {
     this.#c = c;
     for (const event of events) if (event.kind === "TierFactory.RewardsCreated") this.#newTier(event);
     for (const event of events) if (event.kind === "TierFactory.SeriesCreated") this.#newSeries(event);
     for (const event of events) {
+      this.#order++;
       if (event.contract === "Tier") this.#onTier(event);
       if (event.contract === "TrancheToken") this.#onToken(event);
     }
@@ -113,6 +119,7 @@ export class Replay {
       baseRate: 40_000_000_000_000_000n,
       utilisation: 0n,
       lastSync: event.timestamp,
+      synced: 0,
       deficit: false,
       totals: {},
       syncs: 0,
@@ -332,6 +339,7 @@ export class Replay {
     tier.baseRate = big(event, "baseRate");
     tier.utilisation = big(event, "utilisation");
     tier.lastSync = event.timestamp;
+    tier.synced = this.#order;
     tier.syncs++;
   }
 
@@ -358,6 +366,7 @@ export class Replay {
         seconds: 0n,
         secondsIndex: series.secondsPerShare,
         touches: 0n,
+        touched: 0,
       };
       series.positions.set(account, position);
     }
@@ -367,6 +376,7 @@ export class Replay {
     position.seconds += shares * (series.secondsPerShare - position.secondsIndex);
     position.secondsIndex = series.secondsPerShare;
     position.touches += 2n;
+    position.touched = this.#order;
     return position;
   }
 
@@ -677,9 +687,7 @@ export class Replay {
     rounded("ethSeconds", position.seconds + shares * (number("ethSecondsIndex") - position.secondsIndex));
     c.same("Position", id, "unrealisedGain", number("value") - number("costBasis"));
     // where no sync has come since it was touched its value is that of now
-    const { books, lastSync } = this.#tier(series.tier);
-    void books;
-    if (number("timestamp") >= lastSync)
+    if (position.touched > this.#tier(series.tier).synced)
       c.same("Position", id, "value", part(shares, this.#book(series), series.supply));
   }
 

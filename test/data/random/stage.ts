@@ -12,6 +12,7 @@ import { interfaceOf, type Kind } from "../../../deploy/roles.ts";
 import type { Deployment } from "../../../deployments/index.ts";
 import type { Claim } from "../../../scenario/rewards-tree.ts";
 import {
+  as,
   depositEth,
   ETH,
   openAVS,
@@ -182,6 +183,13 @@ export async function openStage(): Promise<Stage> {
           const terms = tier.terms.sets[target.set];
           if (terms) await register(tier, i, terms.operatorSet);
         }
+
+    // while nobody holds anything a fee counts at once
+    for (const { rewards, agents } of [careful, bold]) {
+      const curator = as(rewards, signers.curator);
+      await send(curator, "setProtocolFee", 500);
+      for (const { address } of agents) await send(curator, "setOperatorFee", address, 1_000);
+    }
 
     const rich = [...world.users, signers.curator, signers.keeper, signers.outside].map(({ address }) => address);
     const weth = local.weth.interface;

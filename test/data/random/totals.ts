@@ -13,6 +13,7 @@ const bytes = (id: string, number: bigint | number, length: number): string =>
 export async function compareTotals(node: Node, events: readonly Event[], c: Comparison): Promise<void> {
   comparePremium(events, c);
   compareAttributions(events, c);
+  compareMagnitudes(events, c);
   compareSnapshots(events, c);
   compareGrowth(c);
   await compareUpkeep(node, events, c);
@@ -51,6 +52,15 @@ function comparePremium(events: readonly Event[], c: Comparison): void {
   for (const event of events) if (event.kind === "Tier.Synced" && event.tier) last.set(event.tier, event);
   for (const [tier, event] of last)
     c.fields("Tier", tier, { exposed: big(event, "exposed"), lastSyncBlock: event.block, openLoss: null });
+}
+
+/** Encumbered magnitude and each allocation's are what EigenLayer said last. */
+function compareMagnitudes(events: readonly Event[], c: Comparison): void {
+  const encumbered = new Map<string, bigint>();
+  for (const event of events)
+    if (event.kind === "AllocationManager.EncumberedMagnitudeUpdated")
+      encumbered.set(address(event, "operator"), big(event, "encumberedMagnitude"));
+  for (const id of c.all("Agent").keys()) c.same("Agent", id, "encumbered", encumbered.get(id) ?? 0n);
 }
 
 /** What slashes took, as booked: one row a set and agent, and what it adds to everybody who has to do with it. */
