@@ -1,5 +1,5 @@
 /** Plays moves on a chain: several transactions a block, days between some blocks, and a count of what succeeded. */
-import { ZeroAddress } from "ethers";
+import { MaxUint256, ZeroAddress } from "ethers";
 import * as z from "zod";
 import { attachTier, configureTier } from "../../../deploy/protocol.ts";
 import { randomStream } from "../../../economics/random.ts";
@@ -276,6 +276,14 @@ export class Player {
     }
   }
 
+  /** Everything that agents are owed and nobody has harvested. */
+  async #harvest(): Promise<void> {
+    const { faces, people, memory } = this.stage;
+    for (const { tier, claim } of memory.claims)
+      await this.send([step(people.keeper, tier, faces.rewards, "harvest", claim)]);
+    memory.claims = [];
+  }
+
   /** Everybody who has earned something of a tier's rewards takes it. */
   async #claimPay(): Promise<void> {
     const { faces, people, memory, node, tokens, weth } = this.stage;
@@ -316,9 +324,12 @@ export class Player {
     for (const { index, exits } of await agentsOf(this.stage, careful))
       for (let exit = exits - 1; exit >= 0; exit--) await this.send([stakes("complete", index, exit)]);
     await this.send([stakes("requestUnstake", 50)]);
-    for (let i = 0; i < 20; i++) await this.move(moves.harvests);
+    await this.#harvest();
     for (let i = 0; i < 12; i++) await this.move(moves.trades);
-    await this.until("reserveForDrops", moves.trades);
+    for (const { rewards } of memory.tiers)
+      await this.send([
+        step(people.curator, rewards, faces.rewards, "reserveForDrops", this.stage.tokens[1], MaxUint256),
+      ]);
     await this.until("postDrop", moves.drops);
     await this.until("claimDrop", moves.drops);
     await this.pass(2);
@@ -352,9 +363,10 @@ export class Player {
     memory.claims = [];
     for (let i = 0; i < 40 && !paid(); i++) await this.move(moves.pays);
     await this.pass(60);
-    for (let i = 0; i < 12; i++) await this.move(moves.harvests);
+    await this.#harvest();
     await this.#claimPay();
-    await this.until("closeDrop", moves.drops);
+    for (const { tier, id } of memory.drops)
+      await this.send([step(people.keeper, tier, faces.rewards, "closeDrop", id)]);
     await this.play(40);
   }
 

@@ -504,9 +504,14 @@ export class Replay {
       if (to === ZERO) series.supply -= shares;
       return; // out of the escrow: Finalised or RequestReturned says whose they were
     }
+    const record = { from, to, shares, series: series.token, block: event.block };
+    if (shares === 0n) {
+      this.#c.fields("Transfer", event.id, { ...record, cost: 0 });
+      return;
+    }
     const sender = of(from);
     const cost = part(sender.cost - sender.queuedCost, shares, sender.balance);
-    this.#c.fields("Transfer", event.id, { from, to, shares, cost, series: series.token, block: event.block });
+    this.#c.fields("Transfer", event.id, { ...record, cost });
     if (from === to) return;
     sender.balance -= shares;
     sender.cost -= cost;
@@ -515,7 +520,6 @@ export class Replay {
       series.burned = { holder: from, shares, cost, lossIndex: series.lossPerShare };
       return;
     }
-    if (shares === 0n) return;
     const receiver = of(to);
     receiver.balance += shares;
     receiver.cost += cost;
