@@ -2,14 +2,14 @@
  * What indexing and the gateway take: our subgraph beside one that only counts the same events, the gateway beside graph-node
  * asked directly, and a portfolio of many positions. Measured in turns, so that a machine that grows slower meets both.
  */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { toBeHex } from "ethers";
 import { parse, stringify } from "yaml";
 import * as z from "zod";
 import { DEFAULT_LIMITS } from "../gateway/config.ts";
 import { startGateway } from "../gateway/start.ts";
+import { ROOT } from "../scripts/lib/tools.ts";
 import { DEVNET, graph, renderSubgraph } from "../stack/render.ts";
 import { startStack } from "../stack/start.ts";
 import type { Stack } from "../stack/types.ts";
@@ -22,6 +22,7 @@ import type { Figure } from "./figures.ts";
 const SEED = 6;
 const TRANSACTIONS = 1_000;
 const POSITIONS = 10_000;
+const SHARES = 1_000n;
 const ROUNDS = 2;
 const CLIENTS = 16;
 const REQUESTS = 1_600;
@@ -40,7 +41,8 @@ export async function measureData(say: Say): Promise<Figure[]> {
     await player.play(TRANSACTIONS);
     await manyPositions(stage, player);
     say(`the chain has ${player.transactions} transactions`);
-    const folder = mkdtempSync(join(tmpdir(), "bulkhead-counting-"));
+    // within the project: graph-cli looks for its library in the folders above
+    const folder = join(ROOT, ".local", "subgraph", `counting-${process.pid}`);
     try {
       return [...(await indexing(stage, await countingSubgraph(stage, folder), say)), ...(await serving(stage, say))];
     } finally {
@@ -53,14 +55,21 @@ export async function measureData(say: Say): Promise<Figure[]> {
 
 /** One wei-share in ten thousand wallets each. */
 async function manyPositions(stage: Stage, player: Player): Promise<void> {
-  const [holder] = stage.people.holders;
   const series = stage.memory.series.find(({ senior }) => !senior);
+  const face = stage.faces.token;
+  const held = await stage.node.views(
+    stage.people.holders.map((who) => ({ to: series?.address ?? "", face, fn: "balanceOf", args: [who] })),
+  );
+  const holder = stage.people.holders.find((_, i) => z.bigint().parse(held[i]?.[0]) > BigInt(POSITIONS) * SHARES);
   if (!holder || !series) throw new Error("There is nobody to send shares from.");
   const steps = Array.from({ length: POSITIONS }, (_, i) => ({
-    ...step(holder, series.address, stage.faces.token, "transfer", toBeHex(0x10_0000_0000n + BigInt(i), 20), 1_000n),
+    ...step(holder, series.address, stage.faces.token, "transfer", toBeHex(0x10_0000_0000n + BigInt(i), 20), SHARES),
     gas: 150_000n,
   }));
+  const before = player.transactions;
   await player.send(steps);
+  if (player.transactions - before !== POSITIONS)
+    throw new Error(`Only ${player.transactions - before} transfers passed.`);
 }
 
 // ----------------------------------------------------------------------------------------------------- indexing

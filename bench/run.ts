@@ -97,9 +97,13 @@ async function main(): Promise<number> {
   return options.mode === "check" && !check(before, toSnapshot(figures)) ? 1 : 0;
 }
 
+// what is waited for may hold nothing that keeps the process
+const awake = setInterval(() => {}, 60_000);
 try {
   process.exitCode = await main();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exitCode = 1;
+} finally {
+  clearInterval(awake);
 }
